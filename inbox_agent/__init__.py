@@ -1,0 +1,1 @@
+"""inbox_agent: reads a mailbox, recognises job applications, files and acknowledges them."""

@@ -1,0 +1,171 @@
+"""What the acting modules need from the world, as Protocols. The adapters implement them.
+
+Every method may raise the errors of errors.py and nothing else that belongs to the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path, PurePosixPath
+
+    from inbox_agent.application import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A message on the server, before its octets. `internaldate` is aware; `size` is RFC822.SIZE."""
+
+    uid: int
+    size: int
+    internaldate: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """The answer to SELECT: `uidnext` may be None on a server that does not say it."""
+
+    uidvalidity: int
+    uidnext: int | None
+    exists: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a message is after a verified move; `uid` is None when the server hides it."""
+
+    uidvalidity: int
+    uid: int | None
+
+
+class Mailbox(Protocol):
+    """One account over IMAP. Folder names are ours ("Candidatures/x"): the adapter maps prefix and separator.
+
+    Nothing here sets a flag on a message that stays: reading is BODY.PEEK[].
+    """
+
+    def select(self, folder: str) -> FolderState:
+        """Open a folder read-write and say what it holds."""
+
+    def list_uids(self, first: int, last: int | None = None) -> Sequence[int]:
+        """UIDs of the selected folder from `first` on, ascending. Cheap: UID SEARCH UID n:*."""
+
+    def since(self, moment: datetime) -> Sequence[int]:
+        """UIDs whose INTERNALDATE is on or after that day (server's day: a day early for safety)."""
+
+    def listed(self, uids: Sequence[int]) -> Sequence[Listed]:
+        """Size and date of those that are still there."""
+
+    def fetch(self, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Octets of small messages, in one command."""
+
+    def fetch_to(self, uid: int, path: Path) -> None:
+        """Octets of a large message into a file, in chunks, bounded memory."""
+
+    def move(self, uids: Sequence[int], folder: str) -> dict[int, Moved | None]:
+        """Move out of the selected folder, create the target if needed, and verify each.
+
+        None for one that is neither in the source nor provably in the target (a person moved it).
+        """
+
+    def find(self, folder: str, message_id: str) -> Sequence[int]:
+        """UIDs in a folder whose Message-ID is that one; empty also when the folder does not exist."""
+
+    def append(self, folder: str, octets: bytes, flags: Sequence[str], at: datetime) -> int | None:
+        """APPEND, creating the folder if needed; the new UID if the server tells (UIDPLUS)."""
+
+    def special(self, use: str) -> str | None:
+        r"""The folder with a SPECIAL-USE attribute ("\\Drafts", "\\Sent", RFC 6154), as one of our names."""
+
+    def folders(self) -> Sequence[str]:
+        """All folders by our names."""
+
+    def wait(self, seconds: float) -> bool:
+        """IDLE (or sleep, where there is none) at most so long; True if something seems to be new."""
+
+    def close(self) -> None:
+        """Log out, never raising."""
+
+
+class Sender(Protocol):
+    """Submission (RFC 6409). One message at a time, connection reused."""
+
+    def send(self, octets: bytes, *, envelope_from: str, recipient: str, before_dot: BeforeDot) -> str:
+        """Submit; the server's last answer.
+
+        `before_dot` is called once the server has said 354 and everything but the final dot is out: what it
+        commits is on disk before the server can accept. Raises TryAgainError (4xx, or lost before the dot),
+        SendRefusedError (5xx), SendUnknownError (lost after the dot), AuthenticationError, TlsError.
+        """
+
+    def close(self) -> None:
+        """Quit, never raising."""
+
+
+class BeforeDot(Protocol):
+    """See Sender.send."""
+
+    def __call__(self) -> None: ...
+
+
+class FileStore(Protocol):
+    """The archive: paths are relative, made by archive.py alone. Nothing is ever overwritten by `put`."""
+
+    def put(self, source: Path, target: PurePosixPath) -> None:
+        """File `source` durably under `target` (link or copy, fsync). The same octets already there: nothing to do.
+
+        Raises FileExistsError if other octets are there.
+        """
+
+    def write(self, target: PurePosixPath, octets: bytes) -> None:
+        """Replace or create a file of ours (candidature.json, index.html) atomically and durably."""
+
+    def read(self, target: PurePosixPath) -> bytes | None:
+        """Octets, or None if there is no such file."""
+
+    def list(self, folder: PurePosixPath) -> Sequence[PurePosixPath]:
+        """All files beneath, relative to the root, sorted."""
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        """Rename a folder; nothing to do if `source` is gone and `target` is there."""
+
+    def remove(self, folder: PurePosixPath) -> None:
+        """Remove a folder and what is beneath; nothing to do if it is gone."""
+
+    def free(self) -> int | None:
+        """Free octets, None where the store has no such notion."""
+
+    def check(self) -> None:
+        """Raise FileStoreError if the root is missing or cannot be written."""
+
+
+class Readers(Protocol):
+    """The child processes that read messages."""
+
+    def read(self, spooled: Sequence[Path]) -> Iterator[Reading | Unread]:
+        """Readings in the order asked for. A child that dies, hangs or says nonsense gives an Unread."""
+
+    def close(self) -> None:
+        """End the children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message that defeated its reader. `why` is an English phrase ("killed: 30 s wall time")."""
+
+    sha256: str
+    why: str
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def now(self) -> datetime:
+        """The present, aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
