@@ -127,8 +127,8 @@ class Candidate:
 class Reading:
     """What one message is, by its octets and the rules.
 
-    `offer` is an offer id or None. `never_answer` is the reason of RFC 3834 and section 5 why nobody may
-    be answered automatically, known from the message alone (an English sentence), or None.
+    `offer` is an offer id or None. `never_answer` is the reason of RFC 3834 and section 5 why nobody
+    may be answered automatically, known from the message alone (an English sentence), or None.
     `fingerprint` is the application id of reliability.md section 2: SHA-256 over Message-ID, From and body,
     the same for two deliveries of one message.
     `received` is the topmost Received date, `date` the sender's Date; both aware or None.
@@ -166,28 +166,27 @@ class Reading:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only; the inverse is `from_json`."""
-        return _plain(self)
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Reading:
         """A Reading from what `to_json` gave. Raises KeyError, TypeError or ValueError on anything else."""
         candidate = value["candidate"]
-        return cls(
-            **{
-                **value,
-                "kind": Kind(value["kind"]),
-                "candidate": None if candidate is None else Candidate(**candidate),
-                "thread": tuple(value["thread"]),
-                "received": _moment(value["received"]),
-                "date": _moment(value["date"]),
-                "documents": tuple(_document(document) for document in value["documents"]),
-                "evidence": tuple(Evidence(**item) for item in value["evidence"]),
-                "authentication": tuple(value["authentication"]),
-                "notes": tuple(value["notes"]),
-                "links": tuple(value["links"]),
-                "likely": tuple(value["likely"]),
-            }
-        )
+        fields: dict[str, Any] = {
+            **value,
+            "kind": Kind(value["kind"]),
+            "candidate": None if candidate is None else Candidate(**candidate),
+            "thread": tuple(value["thread"]),
+            "received": _moment(value["received"]),
+            "date": _moment(value["date"]),
+            "documents": tuple(_document(document) for document in value["documents"]),
+            "evidence": tuple(Evidence(**item) for item in value["evidence"]),
+            "authentication": tuple(value["authentication"]),
+            "notes": tuple(value["notes"]),
+            "links": tuple(value["links"]),
+            "likely": tuple(value["likely"]),
+        }
+        return cls(**fields)
 
 
 def _document(value: dict[str, Any]) -> Document:

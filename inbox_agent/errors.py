@@ -58,7 +58,7 @@ class AnotherInstanceError(TryAgainError):
 
 
 class ImplausibleError(TryAgainError):
-    """The world looks wrong (empty mailbox, clock before the last run, archive missing): we stop and say why."""
+    """The world looks wrong (empty mailbox, clock before the last run, no archive): we stop, and say why."""
 
 
 class AuthenticationError(AgentError):

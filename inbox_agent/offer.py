@@ -27,10 +27,7 @@ class LateDocuments(StrEnum):
 
 # Domains that anybody can have an address under: being there makes nobody a member of staff.
 PUBLIC_DOMAINS = frozenset(
-    "gmail.com googlemail.com outlook.com outlook.fr hotmail.com hotmail.fr live.com live.fr msn.com "
-    "yahoo.com yahoo.fr ymail.com icloud.com me.com mac.com aol.com gmx.com gmx.fr gmx.net proton.me "
-    "protonmail.com pm.me mail.com zoho.com yandex.com orange.fr wanadoo.fr free.fr sfr.fr neuf.fr "
-    "laposte.net bbox.fr numericable.fr club-internet.fr aliceadsl.fr cegetel.net tutanota.com".split()
+    ["gmail.com", "googlemail.com", "outlook.com", "outlook.fr", "hotmail.com", "hotmail.fr", "live.com", "live.fr", "msn.com", "yahoo.com", "yahoo.fr", "ymail.com", "icloud.com", "me.com", "mac.com", "aol.com", "gmx.com", "gmx.fr", "gmx.net", "proton.me", "protonmail.com", "pm.me", "mail.com", "zoho.com", "yandex.com", "orange.fr", "wanadoo.fr", "free.fr", "sfr.fr", "neuf.fr", "laposte.net", "bbox.fr", "numericable.fr", "club-internet.fr", "aliceadsl.fr", "cegetel.net", "tutanota.com"]
 )
 
 
@@ -73,18 +70,14 @@ class Offer:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Offer:
         """The inverse of `to_json`."""
-        return cls(
-            **{
-                **{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()},
-                **{
-                    key: value[key] and date.fromisoformat(value[key])
-                    for key in ("deadline", "opens", "closed")
-                },
-                "deadline_day": DeadlineDay(value["deadline_day"]),
-                "late_documents": LateDocuments(value["late_documents"]),
-                "reply_modes": tuple((template, mode) for template, mode in value["reply_modes"]),
-            }
-        )
+        fields: dict[str, Any] = {
+            **{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()},
+            **{key: value[key] and date.fromisoformat(value[key]) for key in ("deadline", "opens", "closed")},
+            "deadline_day": DeadlineDay(value["deadline_day"]),
+            "late_documents": LateDocuments(value["late_documents"]),
+            "reply_modes": tuple((template, mode) for template, mode in value["reply_modes"]),
+        }
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,14 +109,16 @@ class Sender(Protocol):
 class BeforeDot(Protocol):
     """See Sender.send."""
 
-    def __call__(self) -> None: ...
+    def __call__(self) -> None:
+        """Commit that the dot is about to be sent."""
 
 
 class FileStore(Protocol):
     """The archive: paths are relative, made by archive.py alone. Nothing is ever overwritten by `put`."""
 
     def put(self, source: Path, target: PurePosixPath) -> None:
-        """File `source` durably under `target` (link or copy, fsync). The same octets already there: nothing to do.
+        """File `source` durably under `target` (link or copy, fsync). Nothing to do if
+        the same octets are there already.
 
         Raises FileExistsError if other octets are there.
         """
