@@ -1,0 +1,78 @@
+"""Octets to text that is safe to store, print and send: NFC, no NUL, no lone surrogates, no controls."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+
+# Text codecs that mail uses, by their canonical Python name. Python has others ("zip", "hex", "unicode_escape")
+# that a hostile charset parameter must never reach.
+_CHARSETS = frozenset(
+    (
+        *(f"iso8859-{n}" for n in range(1, 17)),
+        *(f"cp{n}" for n in (437, 850, 852, 858, 866, 874, 932, 949, 950, *range(1250, 1259))),
+        *("ascii", "utf-8", "utf-8-sig", "utf-7", "utf-16", "utf-16-le", "utf-16-be"),
+        *("utf-32", "utf-32-le", "utf-32-be", "koi8-r", "koi8-u", "mac-roman", "gb2312", "gbk", "gb18030"),
+        *("big5", "big5hkscs", "shift_jis", "euc_jp", "euc_kr", "iso2022_jp", "iso2022_jp_2", "iso2022_kr"),
+        *("hz", "tis-620", "johab"),
+    )
+)
+
+# Charsets whose label is so often wrong that octets which are valid UTF-8 beyond ASCII are taken for UTF-8.
+_DOUBTFUL = frozenset(("ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-8", "utf-8-sig"))
+
+_LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_BLANKS = re.compile(r"[\s\x85]+")
+
+# unicodedata.normalize sorts a run of combining marks in quadratic time: nobody writes more than a few.
+_MARKS = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{9})[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+
+
+def clean_text(text: str) -> str:
+    """Text of several lines: line feeds and tabs stay, every other control goes."""
+    text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
+    if text.isascii():
+        return text
+    text = _SURROGATES.sub("\ufffd", text)
+    return unicodedata.normalize("NFC", _MARKS.sub(r"\1", text))
+
+
+def clean_line(text: str) -> str:
+    """Text of one line: every run of blanks and line ends is one space."""
+    return _BLANKS.sub(" ", clean_text(text)).strip()
+
+
+def charset_of(name: str | None) -> str | None:
+    """The Python codec for a charset label, None if it is absent, unknown or no text codec."""
+    if name is None or len(name) > 40 or not name.isascii():  # 40: the longest in the IANA registry
+        return None
+    try:
+        found = codecs.lookup(name.strip(" \"'").lower().removeprefix("x-")).name
+    except (LookupError, ValueError):
+        return None
+    return found if found in _CHARSETS else None
+
+
+def decode(octets: bytes, charset: str | None = None) -> tuple[str, bool]:
+    """Text of octets, not cleaned yet, and whether the label could be believed.
+
+    UTF-8 and then Windows-1252 are tried where the label is absent, unknown, wrong or doubtful.
+    """
+    codec = charset_of(charset)
+    if octets.isascii() and (codec is None or codec in _DOUBTFUL):
+        return octets.decode("ascii"), charset is None or codec is not None
+    if codec is None or codec in _DOUBTFUL:
+        try:
+            return octets.decode("utf-8"), codec in {None, "utf-8", "utf-8-sig"} and not (charset and not codec)
+        except UnicodeDecodeError:
+            codec = "cp1252" if codec in {None, "ascii", "iso8859-1", "utf-8", "utf-8-sig"} else codec
+            return octets.decode(codec, "replace"), charset_of(charset) in {"iso8859-1", "iso8859-15", "cp1252"}
+    try:
+        return octets.decode(codec), True
+    except (UnicodeError, ValueError):
+        return octets.decode(codec, "replace"), False
