@@ -1,0 +1,320 @@
+"""Octets of documents and mails for tests, made on the spot: nothing here is read by the package.
+
+Every function takes what a test wants to say and gives octets. PDF text is drawn with DejaVu or Helvetica by
+reportlab, so accents are real ones; a scan is a picture of the same text.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from email.message import EmailMessage
+from email.utils import format_datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+LINE = 14  # points between two lines
+PER_PAGE = 50  # lines of one page
+
+
+# --- PDF ------------------------------------------------------------------------------------------------------
+
+
+def pdf(
+    lines: Sequence[str],
+    *,
+    columns: int = 1,
+    title: str | None = None,
+    user_password: str | None = None,
+    owner_password: str | None = None,
+    row_by_row: bool = False,
+) -> bytes:
+    """Lines of text over as many pages as they need; with `columns` the lines are dealt out in blocks.
+
+    `row_by_row` draws two columns line for line across the page, as some word processors do.
+    """
+    from reportlab.lib.pagesizes import A4  # noqa: PLC0415 only tests that make a PDF pay for it
+    from reportlab.lib.pdfencrypt import StandardEncryption  # noqa: PLC0415 see above
+    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415 see above
+
+    encrypt = None
+    if user_password is not None or owner_password is not None:
+        encrypt = StandardEncryption(user_password or "", owner_password or "owner", strength=128)
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4, encrypt=encrypt)
+    if title:
+        canvas.setTitle(title)
+    width = (A4[0] - 80) / columns
+    per_page = PER_PAGE * columns
+    for start in range(0, max(len(lines), 1), per_page):
+        canvas.setFont("Helvetica", 10)
+        page = lines[start : start + per_page]
+        tall = -(-len(page) // columns) or 1
+        places = [(index // tall, index % tall, line) for index, line in enumerate(page)]
+        if row_by_row:
+            places.sort(key=lambda place: (place[1], place[0]))
+        for column, row, line in places:
+            canvas.drawString(40 + column * width, A4[1] - 60 - row * LINE, line)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def encrypted_pdf(lines: Sequence[str], *, user_password: str = "secret") -> bytes:  # noqa: S107 a test's own
+    """A PDF that nobody opens without the password."""
+    return pdf(lines, user_password=user_password)
+
+
+def restricted_pdf(lines: Sequence[str]) -> bytes:
+    """A PDF that everybody may read and only its owner may change: no password is needed to open it."""
+    return pdf(lines, owner_password="owner")
+
+
+def picture(lines: Sequence[str], *, file_format: str = "PNG", width: int = 1240, height: int = 1754) -> bytes:
+    """A page as a picture (150 dpi A4 unless told), black on white."""
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 comes with reportlab
+
+    image = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=28)
+    for row, line in enumerate(lines):
+        draw.text((100, 100 + row * 42), line, fill="black", font=font)
+    buffer = io.BytesIO()
+    image.save(buffer, file_format)
+    return buffer.getvalue()
+
+
+def scanned_pdf(lines: Sequence[str], *, pages: int = 1) -> bytes:
+    """A PDF whose pages are pictures of text."""
+    from reportlab.lib.pagesizes import A4  # noqa: PLC0415 only tests that make a PDF pay for it
+    from reportlab.lib.utils import ImageReader  # noqa: PLC0415 see above
+    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415 see above
+
+    image = ImageReader(io.BytesIO(picture(lines, file_format="JPEG")))
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4)
+    for _page in range(pages):
+        canvas.drawImage(image, 0, 0, A4[0], A4[1])
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+# --- Word, OpenDocument, RTF ----------------------------------------------------------------------------------
+
+
+def docx(
+    paragraphs: Sequence[str] = (),
+    *,
+    tables: Sequence[Sequence[Sequence[str]]] = (),
+    header: str | None = None,
+    footer: str | None = None,
+    textbox: Sequence[str] = (),
+    content_control: Sequence[str] = (),
+    picture_octets: bytes | None = None,
+) -> bytes:
+    """A Word document by python-docx; text boxes and content controls are added as Word writes them."""
+    import docx as python_docx  # noqa: PLC0415 only tests that make a document pay for it
+    from docx.oxml import parse_xml  # noqa: PLC0415 see above
+
+    document = python_docx.Document()
+    for text in paragraphs:
+        document.add_paragraph(text)
+    for rows in tables:
+        table = document.add_table(len(rows), max(len(row) for row in rows))
+        for row, cells in enumerate(rows):
+            for column, text in enumerate(cells):
+                table.cell(row, column).text = text
+    section = document.sections[0]
+    if header:
+        section.header.paragraphs[0].text = header
+    if footer:
+        section.footer.paragraphs[0].text = footer
+    if picture_octets:
+        document.add_picture(io.BytesIO(picture_octets))
+    body = document.element.body
+    if content_control:
+        body.insert(len(body) - 1, parse_xml(_sdt(content_control)))
+    if textbox:
+        body.insert(len(body) - 1, parse_xml(_textbox(textbox)))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def _paragraphs(lines: Sequence[str]) -> str:
+    return "".join(f'<w:p><w:r><w:t xml:space="preserve">{escape(line)}</w:t></w:r></w:p>' for line in lines)
+
+
+def _sdt(lines: Sequence[str]) -> str:
+    return f'<w:sdt xmlns:w="{W}"><w:sdtContent>{_paragraphs(lines)}</w:sdtContent></w:sdt>'
+
+
+def _textbox(lines: Sequence[str]) -> str:
+    inner = f"<w:txbxContent>{_paragraphs(lines)}</w:txbxContent>"
+    # Word writes every text box twice: a drawing, and the same as VML for old readers.
+    return (
+        f'<w:p xmlns:w="{W}" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" '
+        'xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape" '
+        'xmlns:v="urn:schemas-microsoft-com:vml"><w:r><mc:AlternateContent>'
+        f'<mc:Choice Requires="wps"><w:drawing><wps:wsp><wps:txbx>{inner}</wps:txbx></wps:wsp></w:drawing></mc:Choice>'
+        f"<mc:Fallback><w:pict><v:shape><v:textbox>{inner}</v:textbox></v:shape></w:pict></mc:Fallback>"
+        "</mc:AlternateContent></w:r></w:p>"
+    )
+
+
+def docm(paragraphs: Sequence[str]) -> bytes:
+    """A Word document with a macro project (which is no real one)."""
+    source = zipfile.ZipFile(io.BytesIO(docx(paragraphs)))
+    members = {name: source.read(name) for name in source.namelist()}
+    members["[Content_Types].xml"] = members["[Content_Types].xml"].replace(
+        b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml",
+        b"application/vnd.ms-word.document.macroEnabled.main+xml",
+    )
+    members["word/vbaProject.bin"] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+    return zip_of(members)
+
+
+def dotx(paragraphs: Sequence[str]) -> bytes:
+    """A Word template."""
+    source = zipfile.ZipFile(io.BytesIO(docx(paragraphs)))
+    members = {name: source.read(name) for name in source.namelist()}
+    members["[Content_Types].xml"] = members["[Content_Types].xml"].replace(
+        b"wordprocessingml.document.main+xml", b"wordprocessingml.template.main+xml"
+    )
+    return zip_of(members)
+
+
+def odt(paragraphs: Sequence[str], *, header: str | None = None) -> bytes:
+    """An OpenDocument text; its first member says so, uncompressed, as the format asks."""
+    office = 'xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"'
+    text = 'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"'
+    style = 'xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0"'
+    body = "".join(f"<text:p>{escape(line)}</text:p>" for line in paragraphs)
+    content = (
+        f"<office:document-content {office} {text}><office:body><office:text>{body}</office:text></office:body>"
+        "</office:document-content>"
+    )
+    styles = (
+        f"<office:document-styles {office} {text} {style}><office:master-styles><style:master-page>"
+        f"<style:header><text:p>{escape(header or '')}</text:p></style:header></style:master-page>"
+        "</office:master-styles></office:document-styles>"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        archive.writestr("content.xml", content, zipfile.ZIP_DEFLATED)
+        archive.writestr("styles.xml", styles, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def rtf(paragraphs: Sequence[str]) -> bytes:
+    """RTF as Word writes it: Windows-1252 as \\'xx, the rest as \\u."""
+
+    def escaped(line: str) -> str:
+        pieces = []
+        for character in line:
+            if character in "\\{}":
+                pieces.append("\\" + character)
+            elif character.isascii():
+                pieces.append(character)
+            else:
+                try:
+                    pieces.append(f"\\'{character.encode('cp1252')[0]:02x}")
+                except UnicodeEncodeError:
+                    pieces.append(f"\\u{ord(character)}?")
+        return "".join(pieces)
+
+    body = "\\par\n".join(escaped(line) for line in paragraphs)
+    return ("{\\rtf1\\ansi\\ansicpg1252\\deff0{\\fonttbl{\\f0\\fswiss Arial;}}\n\\f0\\fs22 " + body + "\\par}").encode(
+        "ascii"
+    )
+
+
+def html(paragraphs: Sequence[str]) -> bytes:
+    body = "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
+    return f'<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>{body}</body></html>'.encode()
+
+
+# --- Archives and mails ---------------------------------------------------------------------------------------
+
+
+def zip_of(members: Mapping[str, bytes]) -> bytes:
+    """A ZIP archive of these members, deflated."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, octets in members.items():
+            archive.writestr(name, octets)
+    return buffer.getvalue()
+
+
+TYPES = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "doc": "application/msword",
+    "odt": "application/vnd.oasis.opendocument.text",
+    "rtf": "application/rtf",
+    "zip": "application/zip",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "txt": "text/plain",
+    "html": "text/html",
+    "eml": "application/octet-stream",
+}
+
+
+def eml(
+    *,
+    from_: str = "Jeanne Dupont <jeanne.dupont@example.org>",
+    to: str = "marienoelle.pinson@villesaucarre.org",
+    cc: str | None = "helene.dugue@villesaucarre.org",
+    subject: str = "Candidature au poste de chargée de mission",
+    text: str | None = "Bonjour,\n\nVeuillez trouver ci-joint mon CV.\n\nJeanne Dupont\n",
+    html: str | None = None,
+    date: datetime | None = None,
+    received: datetime | None = None,
+    attachments: Sequence[tuple[str, bytes]] = (),
+    enclosed: Sequence[bytes] = (),
+    headers: Mapping[str, str] | None = None,
+    message_id: str | None = "<1@example.org>",
+) -> bytes:
+    """A mail as a decent program writes it. `attachments` are (file name, octets); `enclosed` whole mails.
+
+    `received` becomes the topmost Received field; `headers` are added as they are and may replace others.
+    """
+    message = EmailMessage()
+    told = {"From": from_, "To": to, "Cc": cc, "Subject": subject, "Message-ID": message_id}
+    told["Date"] = format_datetime(date) if date else "Tue, 13 Feb 2024 09:22:01 +0100"
+    told |= headers or {}
+    if received:
+        message["Received"] = (
+            f"from mx.example.org by mx.villesaucarre.org with ESMTPS id 1; {format_datetime(received)}"
+        )
+    for name, value in told.items():
+        if value is not None:
+            message[name] = value
+    if text is not None:
+        message.set_content(text, cte="8bit" if text.isascii() else "quoted-printable")
+    if html is not None:
+        if text is None:
+            message.set_content(html, subtype="html")
+        else:
+            message.add_alternative(html, subtype="html")
+    for name, octets in attachments:
+        kind = TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+        main, _, sub = kind.partition("/")
+        message.add_attachment(octets, maintype=main, subtype=sub, filename=name)
+    for octets in enclosed:
+        _enclose(message, octets)
+    return message.as_bytes()
+
+
+def _enclose(message: EmailMessage, octets: bytes) -> None:
+    from email import message_from_bytes, policy  # noqa: PLC0415 rarely needed
+
+    message.add_attachment(message_from_bytes(octets, policy=policy.default))
