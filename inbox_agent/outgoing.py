@@ -1,0 +1,173 @@
+"""A mail of ours as octets, built so that nothing from outside can add a header.
+
+Every header value passes `clean_header`; addresses and message identifiers are accepted by form or not at
+all; the octets are parsed again before they are returned and must say exactly what was meant.
+We fold and encode unstructured fields ourselves: the standard library's refolding loses spaces between
+encoded words and encodes long message identifiers in several Python versions (reliability.md, fact 1).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import policy
+from email.header import Header
+from email.headerregistry import Address as Mailbox
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import EmailPolicy
+from email.utils import format_datetime, quote
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from inbox_agent.message import Address
+
+HEADER_CAP = 200  # characters of one unstructured value (reliability.md threat 1)
+MESSAGE_ID_CAP = 250  # characters of one identifier (reliability.md section 2)
+REFERENCES_CAP = 20  # identifiers kept of a thread: the first and the latest ones
+_LINE = 76  # octets of an encoded line, RFC 2047 2
+
+# C0, DEL, C1, the Unicode line and paragraph separators, and lone surrogates.
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,248}>")
+# An addr-spec we are willing to write: RFC 5321 4.1.2 dot-string, domain of letters, digits and hyphens.
+_ADDR_SPEC = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+)
+# A display name that needs no quotes (RFC 5322 3.2.3, atoms).
+_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_MIME = frozenset({"content-type", "content-transfer-encoding", "mime-version"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A mail ready for the outbox. `envelope_from` may be empty (RFC 3834 4: the null reverse-path)."""
+
+    envelope_from: str
+    recipient: str
+    message_id: str
+    octets: bytes
+
+
+class HeaderMismatchError(RuntimeError):
+    """Our own octets do not say what was meant: a bug of ours. Names the fields, never their values."""
+
+
+def clean_header(value: str, cap: int = HEADER_CAP) -> str:
+    """One line without control characters, runs of spaces made one, at most `cap` characters."""
+    line = " ".join(_FORBIDDEN.sub(" ", value[: 8 * cap]).split())
+    return line if len(line) <= cap else line[: cap - 1].rstrip() + "…"
+
+
+def is_addr_spec(value: str) -> bool:
+    """Whether we are willing to write to that address: plain ASCII, one @, nothing quoted."""
+    return _ADDR_SPEC.fullmatch(value) is not None and ".." not in value
+
+
+def is_message_id(value: str) -> bool:
+    """Whether it is one <…> token of visible ASCII, at most 250 characters."""
+    return len(value) <= MESSAGE_ID_CAP and _MESSAGE_ID.fullmatch(value) is not None
+
+
+def thread_headers(in_reply_to: str | None, references: Sequence[str]) -> list[tuple[str, str]]:
+    """In-Reply-To and References (RFC 5322 3.6.4) of the identifiers that are sound; the others are dropped."""
+    chain = list(dict.fromkeys(item for item in references if is_message_id(item)))
+    parent = in_reply_to if in_reply_to is not None and is_message_id(in_reply_to) else None
+    if parent is not None:
+        chain = [item for item in chain if item != parent] + [parent]
+    if len(chain) > REFERENCES_CAP:
+        chain = [chain[0], *chain[1 - REFERENCES_CAP :]]
+    fields = [] if parent is None else [("In-Reply-To", parent)]
+    return fields + ([("References", " ".join(chain))] if chain else [])
+
+
+def compose(
+    headers: Sequence[tuple[str, str | Address]], *, text: str, html: str | None = None, flowed: bool = False
+) -> bytes:
+    """A whole mail: these fields in this order, a text part, and an HTML alternative if there is one.
+
+    Raises ValueError for an address that cannot be written, HeaderMismatchError if the octets do not parse
+    back to exactly the fields meant.
+    """
+    message = EmailMessage(policy=_Folding(linesep="\r\n", cte_type="7bit"))
+    meant = [(name, _value(value)) for name, value in headers]
+    for name, value in meant:
+        message[name] = value
+    message.set_content(text, charset="utf-8", cte="quoted-printable", params={"format": "flowed"} if flowed else None)
+    if html is not None:
+        message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
+    octets = message.as_bytes()
+    _verify(octets, [(name, str(value)) for name, value in meant])
+    return octets
+
+
+def date_header(moment: datetime) -> str:
+    """RFC 5322 3.3, in the moment's own zone."""
+    return format_datetime(moment)
+
+
+def _value(value: str | Address) -> str | Mailbox:
+    if isinstance(value, str):
+        return clean_header(value, REFERENCES_CAP * (MESSAGE_ID_CAP + 1))
+    if not is_addr_spec(value.addr_spec):
+        raise ValueError("not an address that can be written in a header")
+    return Mailbox(clean_header(value.name, 100), addr_spec=value.addr_spec)
+
+
+class _Folding(EmailPolicy):
+    """SMTP's line ends, and our own encoding of the fields that the library folds wrongly."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        match name.lower():
+            case "from" | "to" | "reply-to":
+                return _address_field(name, value.addresses[0])  # type: ignore[attr-defined]
+            case "message-id" | "in-reply-to" | "references":
+                return (f"{name}: " + "\r\n ".join(str(value).split()) + "\r\n").encode("ascii")
+            case "content-type" | "content-transfer-encoding" | "mime-version":
+                return super().fold_binary(name, value)
+            case _:
+                return f"{name}: {_unstructured(name, str(value))}\r\n".encode("ascii")
+
+
+def _unstructured(name: str, value: str) -> str:
+    """ASCII folded at spaces; anything else, or what could be taken for an encoded word, encoded.
+
+    "Re: " stays readable, since some programs thread by it without decoding.
+    """
+    if value.isascii() and "=?" not in value:
+        return Header(value, "us-ascii", maxlinelen=_LINE, header_name=name).encode(linesep="\r\n")
+    head, rest = ("Re:", value[4:]) if value.startswith("Re: ") else ("", value)
+    header = Header(head, "us-ascii", maxlinelen=_LINE, header_name=name) if head else Header(header_name=name)
+    header.append(rest, "utf-8")
+    return header.encode(linesep="\r\n", maxlinelen=_LINE)
+
+
+def _address_field(name: str, mailbox: Mailbox) -> bytes:
+    shown = mailbox.display_name
+    if not shown:
+        return f"{name}: {mailbox.addr_spec}\r\n".encode("ascii")
+    if not shown.isascii() or "=?" in shown:
+        phrase = _unstructured(name, shown)
+    elif _PHRASE.fullmatch(shown):
+        phrase = shown
+    else:
+        phrase = f'"{quote(shown)}"'
+    return f"{name}: {phrase}\r\n <{mailbox.addr_spec}>\r\n".encode("ascii")
+
+
+def _verify(octets: bytes, meant: Sequence[tuple[str, str]]) -> None:
+    """Compare what a receiver will read with what was meant, field by field."""
+    parsed = BytesParser(policy=policy.default).parsebytes(octets, headersonly=True)
+    read = [(name, str(value)) for name, value in parsed.items() if name.lower() not in _MIME]
+    if read != list(meant):
+        wrong = [
+            name for (name, value), other in zip_longest(meant, read, fillvalue=("", "")) if (name, value) != other
+        ]
+        raise HeaderMismatchError(f"generated header fields differ from those meant: {', '.join(wrong)}")
+    head = octets.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    if any(len(line) > 998 or not line.isascii() for line in head):  # noqa: PLR2004, RFC 5322 2.1.1.
+        raise HeaderMismatchError("a generated header line is longer than 998 octets or not ASCII")
