@@ -1,0 +1,300 @@
+"""The vocabulary and weights of documents.toml, as values; every fault in the file at once.
+
+stdlib only: this is imported in the child that reads messages, whose start-up time counts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from inbox_agent.document_text import squeeze, words_of
+from inbox_agent.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACES = ("anywhere", "line", "title")
+SHAPES_OF_CV = (
+    "dated_lines",
+    "contact",
+    "language_levels",
+    "fragments",
+    "first_person",
+    "second_person",
+    "we",
+    "very_long",
+)
+SHAPES_OF_LETTER = (
+    "first_person",
+    "second_person",
+    "we_more_than_i",
+    "third_person",
+    "length",
+    "place_and_date",
+    "argument",
+    "very_long",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One phrase: as written in the rules, and as it is looked for. A final * lets the word go on."""
+
+    written: str
+    words: str
+    squeezed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Phrases that say one thing together.
+
+    `place`: anywhere, at the start of a line, or at the start of one of the first lines (title).
+    `full` is how many different phrases give the whole weight. For marks of other documents the weights
+    are against a CV and against a letter; for the others only the one that concerns them is set.
+    """
+
+    name: str
+    place: str
+    full: int
+    cv: float
+    letter: float
+    phrases: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A test of form, named in the code: its weight, and the measure at which it has all its weight."""
+
+    name: str
+    weight: float
+    full: float
+
+
+@dataclass(frozen=True, slots=True)
+class SectionRule:
+    """A section of a CV: the headings that open it, squeezed, and what it weighs."""
+
+    name: str
+    weight: float
+    headings: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What makes a CV, or a letter: the score from which it is one, and its tests."""
+
+    needed: float
+    threshold: float
+    name_weight: float
+    shapes: tuple[Shape, ...]
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Words of file names."""
+
+    cv: tuple[Phrase, ...]
+    letter: tuple[Phrase, ...]
+    both: tuple[Phrase, ...]
+    other: tuple[Phrase, ...]
+    generic: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRules:
+    """When the body of a message is itself the letter. Words are counted in sentences that argue."""
+
+    argument_words: int
+    argument_words_when_letter_is_announced: int
+    politeness: tuple[Phrase, ...]
+    letter_is_announced: tuple[Phrase, ...]
+    not_a_letter: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRules:
+    """Everything of documents.toml."""
+
+    few_words: int
+    least_letter_words: int
+    sections: tuple[SectionRule, ...]
+    cv: Scale
+    letter: Scale
+    other: tuple[Mark, ...]
+    names: Names
+    body: BodyRules
+    headings: dict[str, str] = field(default_factory=dict)
+
+
+def load_document_rules(path: Path) -> DocumentRules:
+    """The rules at `path`. Raises ConfigError with every fault in the file."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            (Fault(str(path), "file", f"cannot be read ({error.strerror})", "Check the path."),)
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError((Fault(str(path), "file", "is not UTF-8", "Save it as UTF-8."),)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError((Fault(str(path), "syntax", str(error), "Correct the TOML there."),)) from None
+    faults: list[Fault] = []
+    rules = _rules(_Table(str(path), "", table, faults))
+    if faults:
+        raise ConfigError(tuple(faults))
+    return rules
+
+
+class _Table:
+    """A TOML table that notes what is wrong with it instead of raising."""
+
+    def __init__(self, file: str, place: str, content: dict[str, Any], faults: list[Fault]) -> None:
+        self.file, self.place, self.content, self.faults = file, place, content, faults
+
+    def dotted(self, key: str) -> str:
+        return f"{self.place}.{key}" if self.place else key
+
+    def fault(self, key: str, problem: str, remedy: str) -> None:
+        self.faults.append(Fault(self.file, self.dotted(key), problem, remedy))
+
+    def only(self, *known: str) -> None:
+        for key in self.content:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+                remedy = f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(known)}."
+                self.fault(key, "unknown key", remedy)
+
+    def table(self, key: str) -> _Table:
+        content = self.content.get(key)
+        if not isinstance(content, dict):
+            self.fault(key, "is missing" if content is None else "is not a table", f"Write [{self.dotted(key)}].")
+            content = {}
+        return _Table(self.file, self.dotted(key), content, self.faults)
+
+    def tables(self) -> list[tuple[str, _Table]]:
+        return [(key, self.table(key)) for key in self.content]
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self.content.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.fault(key, "is missing" if value is None else "is not a number", "Write a number, such as 1.5.")
+            return 0.0
+        return float(value)
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        value = self.content.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            self.fault(key, "is missing" if value is None else "is not a whole number above 0", "Write 1 or more.")
+            return 1
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.content.get(key)
+        if not isinstance(value, list) or not all(isinstance(text, str) and words_of(text).strip() for text in value):
+            self.fault(key, "is missing" if value is None else "is not a list of phrases", 'Write ["one", "two"].')
+            return ()
+        return tuple(value)
+
+    def phrases(self, key: str) -> tuple[Phrase, ...]:
+        return tuple(_phrase(text) for text in self.texts(key))
+
+    def place_of_mark(self) -> str:
+        value = self.content.get("place", "anywhere")
+        if value not in PLACES:
+            self.fault("place", f"is not one of {', '.join(PLACES)}", "Write one of them.")
+            return "anywhere"
+        return str(value)
+
+
+@cache
+def _phrase(text: str) -> Phrase:
+    words = words_of(text)
+    if text.endswith("*"):
+        words = words.rstrip(" ")
+    return Phrase(text.removesuffix("*"), words, squeeze(words))
+
+
+def _rules(top: _Table) -> DocumentRules:
+    top.only("few_words", "least_letter_words", "sections", "cv", "letter", "other", "names", "body")
+    sections = tuple(_section(name, table) for name, table in top.table("sections").tables())
+    return DocumentRules(
+        few_words=top.whole("few_words"),
+        least_letter_words=top.whole("least_letter_words"),
+        sections=sections,
+        cv=_scale(top.table("cv"), SHAPES_OF_CV, cv=True),
+        letter=_scale(top.table("letter"), SHAPES_OF_LETTER, cv=False),
+        other=tuple(_mark_of_other(name, table) for name, table in top.table("other").tables()),
+        names=_names(top.table("names")),
+        body=_body(top.table("body")),
+        headings={heading: section.name for section in sections for heading in section.headings},
+    )
+
+
+def _section(name: str, table: _Table) -> SectionRule:
+    table.only("weight", "headings")
+    return SectionRule(
+        name, table.number("weight"), frozenset(squeeze(words_of(text)) for text in table.texts("headings"))
+    )
+
+
+def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:
+    table.only("needed", "threshold", "name_weight", "shape", "marks")
+    shapes = table.table("shape")
+    shapes.only(*known_shapes)
+    for missing in (name for name in known_shapes if name not in shapes.content):
+        shapes.fault(missing, "is missing", "Write its weight and full; a weight of 0 switches it off.")
+    return Scale(
+        needed=table.number("needed"),
+        threshold=table.number("threshold"),
+        name_weight=table.number("name_weight"),
+        shapes=tuple(_shape(name, shape) for name, shape in shapes.tables()),
+        marks=tuple(_mark(name, mark, cv=cv) for name, mark in table.table("marks").tables()),
+    )
+
+
+def _shape(name: str, table: _Table) -> Shape:
+    table.only("weight", "full")
+    full = table.number("full")
+    if full <= 0:
+        table.fault("full", "is not above 0", "Write the measure at which the test has its whole weight.")
+    return Shape(name, table.number("weight"), full or 1.0)
+
+
+def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
+    table.only("weight", "full", "place", "phrases")
+    weight = table.number("weight")
+    phrases = table.phrases("phrases")
+    return Mark(
+        name, table.place_of_mark(), table.whole("full", 1), weight if cv else 0.0, 0.0 if cv else weight, phrases
+    )
+
+
+def _mark_of_other(name: str, table: _Table) -> Mark:
+    table.only("against_cv", "against_letter", "full", "place", "phrases")
+    against_cv, against_letter = table.number("against_cv"), table.number("against_letter")
+    phrases = table.phrases("phrases")
+    return Mark(name, table.place_of_mark(), table.whole("full", 1), -against_cv, -against_letter, phrases)
+
+
+def _names(table: _Table) -> Names:
+    table.only("cv", "letter", "both", "other", "generic")
+    return Names(*(table.phrases(key) for key in ("cv", "letter", "both", "other", "generic")))
+
+
+def _body(table: _Table) -> BodyRules:
+    table.only(
+        "argument_words", "argument_words_when_letter_is_announced", "politeness", "letter_is_announced", "not_a_letter"
+    )
+    return BodyRules(
+        table.whole("argument_words"),
+        table.whole("argument_words_when_letter_is_announced"),
+        table.phrases("politeness"),
+        table.phrases("letter_is_announced"),
+        table.phrases("not_a_letter"),
+    )
