@@ -1,0 +1,323 @@
+"""The archive as a folder of this machine or a mounted share, as ports.FileStore.
+
+DESCRIPTION
+    Every file is opened beneath the root by folder descriptors, never following a link, and never over
+    another file. What a method has returned from is on disk: file and folder entries are synchronised.
+    Storage is trusted to keep what fsync acknowledged, and rename and link to be atomic.
+DIAGNOSTICS
+    FileStoreError names the path and what a person can do. FileExistsError: other octets are there.
+    ValueError: a path that leaves the root, which is our own bug.
+BUGS
+    One writer at a time: two processes under one root could replace each other's temporary files.
+    A share that cannot synchronise folders (some SMB servers) loses the newest entries in a power cut.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from contextlib import contextmanager, suppress
+from itertools import zip_longest
+from pathlib import PurePath, PurePosixPath
+from typing import TYPE_CHECKING
+
+from inbox_agent.errors import FileStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # A pipe put there must not hold us up.
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 2**20  # octets
+_TEMPORARY = ".tmp-"
+# What link(2) says when a file system has no links, when source and target are on two of them, or when the
+# inode has too many.
+_NO_LINK = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+)
+_REMEDIES = {
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "raise the quota of the agent's user, or free some space",
+    errno.EROFS: "mount its file system read-write again, and look at the system's log for disk errors",
+    errno.EACCES: "give the agent's user the right to write there",
+    errno.EPERM: "give the agent's user the right to write there",
+    errno.EIO: "the disk or the share fails: look at the system's log and at the backups",
+    errno.ENOENT: "it is missing: mount the share or restore the folder",
+    errno.ENOTDIR: "a file or a link stands where a folder should be: remove it",
+    errno.ELOOP: "a link stands where a file or folder of ours should be: remove it",
+    errno.ENAMETOOLONG: "the file system wants shorter names: choose a root with a shorter path",
+    errno.ESTALE: "the share was lost: mount it again",
+}
+
+
+class LocalFiles:
+    """A ports.FileStore under `root`, which must exist.
+
+    `file_mode` and `folder_mode` are set whatever the umask; 0o640 and 0o2750 let a group read.
+    """
+
+    def __init__(self, root: Path, *, file_mode: int = 0o600, folder_mode: int = 0o700) -> None:
+        self.root = root
+        self._file_mode = file_mode
+        self._folder_mode = folder_mode
+
+    def put(self, source: Path, target: PurePosixPath) -> None:
+        """Link `source`, or copy it where it cannot be linked; see ports.FileStore.
+
+        A linked file is one file under two names: its mode becomes ours, and nobody may write into it.
+        """
+        parts = _inside(target)
+        with self._translated(source):
+            descriptor = os.open(source, _READ)
+        with os.fdopen(descriptor, "rb"), self._translated(target), self._folder(parts[:-1]) as folder:
+            # Before the link: after a failed fsync the kernel may say yes to the next one.
+            os.fsync(descriptor)
+            self._link_or_copy(source, descriptor, parts[-1], folder)
+            _synchronise_folder(folder)
+
+    def write(self, target: PurePosixPath, octets: bytes) -> None:
+        """Replace a file in one step; see ports.FileStore."""
+        parts = _inside(target)
+        with self._translated(target), self._folder(parts[:-1]) as folder:
+            temporary = self._temporary(parts[-1], folder, (octets,))
+            os.rename(temporary, parts[-1], src_dir_fd=folder, dst_dir_fd=folder)
+            _synchronise_folder(folder)
+
+    def read(self, target: PurePosixPath) -> bytes | None:
+        """Octets of a regular file; see ports.FileStore."""
+        parts = _inside(target)
+        with self._translated(target), self._root() as root, _descend(root, parts[:-1]) as folder:
+            if folder is None or not _is_there(folder, parts[-1]):
+                return None
+            with os.fdopen(os.open(parts[-1], _READ, dir_fd=folder), "rb") as file:
+                return file.read()
+
+    def list(self, folder: PurePosixPath) -> Sequence[PurePosixPath]:
+        """All regular files beneath, ours that are not finished excepted; empty if there is no such folder."""
+        parts = _inside(folder) if folder.parts else ()
+        with self._translated(folder), self._root() as root, _descend(root, parts) as top:
+            return [] if top is None else sorted(folder / path for path in _regular_files(top))
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        """Rename a folder; see ports.FileStore. Raises FileExistsError if something is at `target` already."""
+        old, new = _inside(source), _inside(target)
+        with self._translated(source), self._root() as root:
+            with _descend(root, old[:-1]) as before, _descend(root, new[:-1]) as after:
+                gone = before is None or not _is_there(before, old[-1])
+                taken = after is not None and _is_there(after, new[-1])
+            if gone and taken:
+                return
+            if taken:
+                raise _taken(self.root / target)
+            with self._folder(old[:-1], create=False) as before, self._folder(new[:-1]) as after:
+                os.rename(old[-1], new[-1], src_dir_fd=before, dst_dir_fd=after)
+                _synchronise_folder(after)
+                _synchronise_folder(before)
+
+    def remove(self, folder: PurePosixPath) -> None:
+        """Remove a folder, or a file, and what is beneath; see ports.FileStore."""
+        parts = _inside(folder)
+        with self._translated(folder), self._root() as root, _descend(root, parts[:-1]) as parent:
+            if parent is None or not _is_there(parent, parts[-1]):
+                return
+            if stat.S_ISDIR(os.lstat(parts[-1], dir_fd=parent).st_mode):
+                shutil.rmtree(parts[-1], dir_fd=parent)
+            else:
+                os.unlink(parts[-1], dir_fd=parent)
+            _synchronise_folder(parent)
+
+    def free(self) -> int | None:
+        """Octets that an ordinary user may still write."""
+        with self._translated(PurePosixPath()):
+            volume = os.statvfs(self.root)
+            return volume.f_bavail * volume.f_frsize
+
+    def check(self) -> None:
+        """Write and remove a file at the root; see ports.FileStore."""
+        with self._translated(PurePosixPath()), self._root() as root:
+            temporary = self._temporary("check", root, (b"",))
+            os.unlink(temporary, dir_fd=root)
+            _synchronise_folder(root)
+
+    @contextmanager
+    def _root(self) -> Iterator[int]:
+        # The root itself may be a link: it is the owner's word, from the configuration.
+        descriptor = os.open(self.root, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _folder(self, parts: tuple[str, ...], *, create: bool = True) -> Iterator[int]:
+        with self._root() as root:
+            descriptor = os.dup(root)
+            try:
+                for part in parts:
+                    inner = self._enter(part, descriptor, create=create)
+                    os.close(descriptor)
+                    descriptor = inner
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    def _enter(self, name: str, folder: int, *, create: bool) -> int:
+        try:
+            return os.open(name, _FOLDER, dir_fd=folder)
+        except FileNotFoundError:
+            if not create:
+                raise
+        os.mkdir(name, self._folder_mode, dir_fd=folder)
+        descriptor = os.open(name, _FOLDER, dir_fd=folder)
+        try:
+            os.fchmod(descriptor, self._folder_mode)
+            _synchronise_folder(folder)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _link_or_copy(self, source: Path, descriptor: int, name: str, folder: int) -> None:
+        if _is_there(folder, name):
+            self._accept_or_refuse(descriptor, name, folder)
+            return
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileStoreError(f"{source} is no regular file: remove it")
+        try:
+            os.link(source, name, dst_dir_fd=folder, follow_symlinks=False)
+            os.fchmod(descriptor, self._file_mode)
+        except FileExistsError:
+            self._accept_or_refuse(descriptor, name, folder)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            temporary = self._temporary(name, folder, _chunks(descriptor))
+            # Nobody else writes here (see BUGS), so that between the look and the rename nothing appears.
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _accept_or_refuse(self, descriptor: int, name: str, folder: int) -> None:
+        """Make sure that the file which is there has these octets, and that it is on disk."""
+        try:
+            there = os.open(name, _READ, dir_fd=folder)
+        except OSError as error:
+            raise _taken(name) from error
+        try:
+            if not stat.S_ISREG(os.fstat(there).st_mode) or not _same_octets(descriptor, there):
+                raise _taken(name)
+            os.fsync(there)
+        finally:
+            os.close(there)
+
+    def _temporary(self, name: str, folder: int, chunks: Iterable[bytes]) -> str:
+        """A file beside `name` with those octets, synchronised; what a crash left of it is replaced."""
+        temporary = _TEMPORARY + hashlib.sha256(name.encode()).hexdigest()[:16]
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        descriptor = os.open(temporary, _CREATE, self._file_mode, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                os.fchmod(descriptor, self._file_mode)
+                for chunk in chunks:
+                    _write_all(descriptor, chunk)
+                os.fsync(file)
+        except OSError:
+            os.unlink(temporary, dir_fd=folder)
+            raise
+        return temporary
+
+    @contextmanager
+    def _translated(self, path: PurePath) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise FileStoreError(_sentence(error, self.root / path)) from error
+
+
+def _inside(path: PurePosixPath) -> tuple[str, ...]:
+    parts = path.parts
+    if not parts or path.is_absolute() or ".." in parts or any("\0" in part for part in parts):
+        raise ValueError(f"no path within the archive: {path}")
+    return parts
+
+
+@contextmanager
+def _descend(root: int, parts: tuple[str, ...]) -> Iterator[int | None]:
+    """The folder beneath `root`, or None if it is not there."""
+    descriptor = os.dup(root)
+    try:
+        for part in parts:
+            inner = os.open(part, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        found: int | None = descriptor
+    except FileNotFoundError:
+        found = None
+    except OSError:
+        os.close(descriptor)
+        raise
+    try:
+        yield found
+    finally:
+        os.close(descriptor)
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _regular_files(top: int) -> Iterator[PurePosixPath]:
+    def give_up(error: OSError) -> None:
+        raise error
+
+    for path, _, names, folder in os.fwalk(".", dir_fd=top, onerror=give_up):
+        for name in names:
+            if not name.startswith(_TEMPORARY) and stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                yield PurePosixPath(path, name)
+
+
+def _chunks(descriptor: int) -> Iterator[bytes]:
+    offset = 0
+    while chunk := os.pread(descriptor, _CHUNK, offset):
+        offset += len(chunk)
+        yield chunk
+
+
+def _write_all(descriptor: int, octets: bytes) -> None:
+    rest = memoryview(octets)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _same_octets(one: int, other: int) -> bool:
+    if os.fstat(one).st_size != os.fstat(other).st_size:
+        return False
+    return all(left == right for left, right in zip_longest(_chunks(one), _chunks(other)))
+
+
+def _synchronise_folder(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # What a share says that cannot (see BUGS).
+            raise
+
+
+def _taken(path: Path | str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def _sentence(error: OSError, path: Path) -> str:
+    number = error.errno or 0
+    remedy = _REMEDIES.get(number, "look at the system's log")
+    return f"cannot use {path}: {os.strerror(number)}: {remedy}"
