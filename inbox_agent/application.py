@@ -108,6 +108,23 @@ class Document:
     notes: tuple[str, ...] = ()
     why: tuple[Evidence, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain types only; the inverse is `from_json`."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Document:
+        """A Document from what `to_json` gave."""
+        fields: dict[str, Any] = {
+            **value,
+            "kind": DocumentKind(value["kind"]),
+            "where": Where(value["where"]),
+            "state": DocumentState(value["state"]),
+            "notes": tuple(value["notes"]),
+            "why": tuple(Evidence(**item) for item in value["why"]),
+        }
+        return cls(**fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -179,7 +196,7 @@ class Reading:
             "thread": tuple(value["thread"]),
             "received": _moment(value["received"]),
             "date": _moment(value["date"]),
-            "documents": tuple(_document(document) for document in value["documents"]),
+            "documents": tuple(Document.from_json(document) for document in value["documents"]),
             "evidence": tuple(Evidence(**item) for item in value["evidence"]),
             "authentication": tuple(value["authentication"]),
             "notes": tuple(value["notes"]),
@@ -187,19 +204,6 @@ class Reading:
             "likely": tuple(value["likely"]),
         }
         return cls(**fields)
-
-
-def _document(value: dict[str, Any]) -> Document:
-    return Document(
-        **{
-            **value,
-            "kind": DocumentKind(value["kind"]),
-            "where": Where(value["where"]),
-            "state": DocumentState(value["state"]),
-            "notes": tuple(value["notes"]),
-            "why": tuple(Evidence(**item) for item in value["why"]),
-        }
-    )
 
 
 def _moment(value: str | None) -> datetime | None:

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
+    from typing import Any
 
     from inbox_agent.application import Candidate, Document, Evidence, Kind, Status, Timing
 
@@ -73,3 +75,71 @@ class Decision:
     suggested: int | None = None
     doubt: str | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An application that is known already and may be the one a message belongs to.
+
+    `by` says why it is thought of: "message" (the very same message), "thread", "address", or "name", which is
+    a suggestion only. `folder` is its IMAP folder; `staff_placed` that staff put it there.
+    """
+
+    id: int
+    offer: str | None
+    by: str
+    documents: tuple[Document, ...]
+    missing: tuple[str, ...]
+    status: Status | None
+    timing: Timing | None
+    folder: str | None
+    candidate: Candidate | None
+    replied: frozenset[ReplyTemplate] = frozenset()
+    withdrawn: bool = False
+    staff_placed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was before this message. The counts are of replies made, drafts and sent ones alike."""
+
+    earlier: tuple[Earlier, ...] = ()
+    replies_to_address_today: int = 0
+    replies_last_hour: int = 0
+    replies_today: int = 0
+
+
+class ActKind(StrEnum):
+    """What is done to the world, in the order in which it is done for one message."""
+
+    FILE = "file"
+    MOVE = "move"
+    DRAFT = "draft"
+    SEND = "send"
+
+
+class ActState(StrEnum):
+    """Where an act is. `in_doubt`: the server may or may not have taken the message (SMTP's window)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing to do, complete: what is written in the journal is enough to do it after a crash.
+
+    `key` is unique for ever: writing the same intention twice writes it once. `octets`, `recipient` and
+    `mail_id` (the Message-ID) belong to mail.
+    """
+
+    kind: ActKind
+    key: str
+    payload: Mapping[str, Any]
+    octets: bytes | None = None
+    recipient: str | None = None
+    mail_id: str | None = None

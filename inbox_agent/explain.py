@@ -1,0 +1,239 @@
+"""The decision as JSON (design section 6) and in words, for messages that lie in files.
+
+Opens no connection and changes nothing: the same reading and the same `decide` as the daemon, with an
+empty history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mailbox
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from inbox_agent.application import Evidence, Kind, Reading, Status
+from inbox_agent.decide import DOUBT_FOLDER, decide
+from inbox_agent.decision import Decision, History
+from inbox_agent.ports import Unread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from inbox_agent.decide import Policy
+    from inbox_agent.ports import Readers
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A message in a file. `name` is what was given on the command line, with "#2" for the second of an mbox."""
+
+    name: str
+    octets: Callable[[], bytes]
+
+
+def sources(arguments: Sequence[str], standard_input: Callable[[], bytes]) -> Iterator[Source]:
+    """Every message named by `arguments`, in order. Raises FileNotFoundError for a name that leads nowhere."""
+    for argument in arguments:
+        if argument == "-":
+            yield from _in_octets("-", standard_input())
+            continue
+        path = Path(argument)
+        if path.is_dir():
+            for found in sorted(item for item in path.rglob("*") if _is_message(item)):
+                yield from _in_file(str(found), found)
+        elif path.exists():
+            yield from _in_file(argument, path)
+        else:
+            raise FileNotFoundError(argument)
+
+
+def _is_message(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in {".eml", ".mbox"}
+
+
+def _in_file(name: str, path: Path) -> Iterator[Source]:
+    with path.open("rb") as file:
+        is_mbox = file.read(5) == b"From " and path.suffix.lower() != ".eml"
+    if is_mbox:
+        yield from _in_mbox(name, path)
+    else:
+        yield Source(name, path.read_bytes)
+
+
+def _in_octets(name: str, octets: bytes) -> Iterator[Source]:
+    if not octets.startswith(b"From "):
+        yield Source(name, lambda: octets)
+        return
+    with tempfile.NamedTemporaryFile(suffix=".mbox") as file:
+        file.write(octets)
+        file.flush()
+        yield from _in_mbox(name, Path(file.name))
+
+
+def _in_mbox(name: str, path: Path) -> Iterator[Source]:
+    box = mailbox.mbox(path, create=False)
+    try:
+        for number, key in enumerate(box.keys(), start=1):
+            octets = box.get_bytes(key)
+            yield Source(f"{name}#{number}", lambda octets=octets: octets)  # type: ignore[misc]
+    finally:
+        box.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One message, read and decided."""
+
+    source: str
+    reading: Reading | None
+    decision: Decision
+
+
+_BATCH = 32  # messages read at once: enough to keep two children busy, little on disk
+
+
+def explain(found: Iterable[Source], readers: Readers, policy: Policy) -> Iterator[Explained]:
+    """Read and decide each message, in the order given."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inbox-agent-")))
+        batch: list[tuple[str, Path]] = []
+        for number, source in enumerate(found):
+            octets = source.octets()
+            path = folder / f"{number}-{hashlib.sha256(octets).hexdigest()}.eml"
+            path.write_bytes(octets)
+            batch.append((source.name, path))
+            if len(batch) == _BATCH:
+                yield from _explain_batch(batch, readers, policy)
+                batch = []
+        yield from _explain_batch(batch, readers, policy)
+
+
+def _explain_batch(batch: list[tuple[str, Path]], readers: Readers, policy: Policy) -> Iterator[Explained]:
+    results = readers.read([path for _, path in batch])
+    for (name, path), result in zip(batch, results, strict=True):
+        match result:
+            case Reading():
+                yield Explained(name, result, decide(result, _received_at(result, policy), History(), policy))
+            case Unread(why=why):
+                sha256 = path.stem.partition("-")[2]
+                yield Explained(name, None, undecidable(sha256, why, datetime.now(UTC), policy.target))
+        path.unlink()
+
+
+def _received_at(reading: Reading, policy: Policy) -> datetime:
+    """The topmost Received date, failing that the sender's Date, failing that now; in the offer's zone."""
+    moment = reading.received or reading.date or datetime.now(UTC)
+    return moment.astimezone(zone_of(reading.offer, policy))
+
+
+def zone_of(offer_id: str | None, policy: Policy) -> ZoneInfo:
+    """The offer's time zone; without an offer that of the first one."""
+    offer = policy.offer(offer_id) or (policy.offers[0] if policy.offers else None)
+    return ZoneInfo(offer.timezone if offer else "Europe/Paris")
+
+
+def undecidable(sha256: str, why: str, received_at: datetime, target: str) -> Decision:
+    """The decision on a message that defeated its reader: a person must look."""
+    return Decision(
+        sha256=sha256,
+        kind=Kind.DOUBT,
+        offer=None,
+        candidate=None,
+        received_at=received_at,
+        timing=None,
+        documents=(),
+        missing=(),
+        status=Status.DOUBT,
+        reply=None,
+        no_reply_reason="in doubt: a person must look first",
+        folder=f"{target}/{DOUBT_FOLDER}",
+        evidence=(),
+        filed=False,
+        doubt=f"le message n'a pas pu être lu ({why})",
+    )
+
+
+def decision_json(source: str, decision: Decision) -> dict[str, Any]:
+    """The object of design section 6: every key, always."""
+    candidate, reply = decision.candidate, decision.reply
+    return {
+        "source": source,
+        "kind": decision.kind.value,
+        "offer": decision.offer,
+        "candidate": None if candidate is None else {"name": candidate.name, "address": candidate.address},
+        "received_at": decision.received_at.isoformat(timespec="seconds"),
+        "timing": decision.timing.value if decision.timing else None,
+        "documents": [
+            {
+                "name": document.name,
+                "kind": document.kind.value,
+                "where": document.where.value,
+                "state": document.state.value,
+                "pages": document.pages,
+            }
+            for document in decision.documents
+        ],
+        "missing": list(decision.missing),
+        "status": decision.status.value if decision.status else None,
+        "reply": None
+        if reply is None
+        else {"template": reply.template.value, "to": reply.to, "subject": reply.subject},
+        "no_reply_reason": decision.no_reply_reason,
+        "folder": decision.folder,
+        "evidence": [
+            {"test": item.test, "found": item.found, "weight": item.weight}
+            for item in (*_doubt(decision), *decision.evidence)
+        ],
+    }
+
+
+def _doubt(decision: Decision) -> Iterator[Evidence]:
+    if decision.doubt:
+        yield Evidence("doubt", decision.doubt, 0.0)
+
+
+_KIND_WORDS = {
+    Kind.APPLICATION: "a new application",
+    Kind.FOLLOW_UP: "a follow-up of an application",
+    Kind.ENQUIRY: "an enquiry: a person answers",
+    Kind.WITHDRAWAL: "a withdrawal",
+    Kind.AUTOMATIC: "automatic mail",
+    Kind.BULK: "bulk mail",
+    Kind.INTERNAL: "mail among staff",
+    Kind.OTHER: "other mail, no application",
+    Kind.DOUBT: "in doubt: a person must look",
+}
+
+
+def in_words(explained: Explained) -> str:
+    """The verdict for a person: what, why, what would happen."""
+    decision = explained.decision
+    lines = [f"{explained.source}", f"  is       {_KIND_WORDS[decision.kind]}"]
+    if decision.offer:
+        lines.append(f"  for      {decision.offer}")
+    if decision.candidate:
+        address = decision.candidate.address or "no certain address"
+        lines.append(f"  from     {decision.candidate.name or '(no name)'} <{address}>")
+    if decision.timing:
+        lines.append(f"  arrived  {decision.received_at:%Y-%m-%d %H:%M %Z}, {decision.timing.value.replace('_', ' ')}")
+    for document in decision.documents:
+        pages = f", {document.pages} p." if document.pages else ""
+        lines.append(f"  holds    {document.kind.value}: {document.name} ({document.state.value}{pages})")
+    if decision.missing:
+        lines.append(f"  lacks    {', '.join(decision.missing)}")
+    if decision.reply:
+        lines.append(f"  reply    {decision.reply.template.value} to {decision.reply.to} ({decision.reply.mode.value})")
+    else:
+        lines.append(f"  reply    none: {decision.no_reply_reason}")
+    lines.append(f"  goes to  {decision.folder or 'stays where it is'}")
+    if decision.doubt:
+        lines.append(f"  doubt    {decision.doubt}")
+    strongest = sorted((item for item in decision.evidence if item.weight), key=lambda item: -abs(item.weight))
+    lines.extend(f"  because  {item.weight:+5.1f}  {item.test}: {item.found}" for item in strongest[:8])
+    lines.extend(f"  note     {note}" for note in decision.notes)
+    return "\n".join(lines)

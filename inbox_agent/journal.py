@@ -1,0 +1,903 @@
+"""What was received, decided and done, on disk before it is done: the memory of the agent.
+
+Acts: it writes the store, and nothing else. One method is one transaction; a transaction is durable when
+the method returns (SQLite: WAL, synchronous=FULL). SQLAlchemy is the port to the database: the same
+statements run on SQLite and on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from inbox_agent.application import Candidate, Document, Kind, Status, Timing
+from inbox_agent.decision import Act, ActKind, ActState, Earlier, History, ReplyTemplate
+from inbox_agent.errors import StoreError
+from inbox_agent.failpoint import reach
+from inbox_agent.schema import (
+    acts,
+    applications,
+    digests,
+    documents,
+    events,
+    facts,
+    mailboxes,
+    messages,
+    metadata,
+    threads,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from inbox_agent.application import Reading
+    from inbox_agent.decision import Decision
+    from inbox_agent.ports import Clock, Moved
+
+# The version of the tables that this program knows: the last file of migrations/versions.
+SCHEMA_VERSION = "0001"
+# A message that its reader did not survive so often is quarantined (reliability.md, I6).
+MAX_ATTEMPTS = 3
+# An application is thought of, for a mail from the same address, this long after the last contact.
+_MEMORY = timedelta(days=365)
+# Delays before an act is tried again (Postfix's order of magnitude), the last one for ever after.
+_BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+_GIVE_UP = timedelta(days=4)
+_OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
+_REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
+
+
+def text(moment: datetime) -> str:
+    """A moment as the store keeps it: UTC, sortable."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def moment(value: str) -> datetime:
+    """The inverse of `text`."""
+    return datetime.fromisoformat(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a mailbox has been read."""
+
+    uidvalidity: int | None
+    last_uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message whose octets are durable in the spool."""
+
+    uid: int
+    sha256: str
+    size: int
+    internaldate: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that is received and not yet decided. `attempts` includes the one under way."""
+
+    id: int
+    sha256: str
+    mailbox: str
+    uid: int
+    internaldate: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAct:
+    """An act of the journal, ready to be performed."""
+
+    id: int
+    message_id: int | None
+    application_id: int | None
+    kind: ActKind
+    state: ActState
+    payload: dict[str, Any]
+    octets: bytes | None
+    recipient: str | None
+    mail_id: str | None
+    attempts: int
+    created_at: datetime
+    sha256: str | None
+    mailbox: str | None
+    uidvalidity: int | None
+    uid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Every message in scope, once: their sum is `messages`."""
+
+    messages: int
+    filed: int
+    left: int
+    doubt: int
+    quarantined: int
+    pending: int
+    vanished: int
+
+    @property
+    def balances(self) -> bool:
+        """The equation of design section 8."""
+        parts = (self.filed, self.left, self.doubt, self.quarantined, self.pending, self.vanished)
+        return self.messages == sum(parts)
+
+
+class Journal:
+    """The store, opened."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str, clock: Clock) -> Journal:
+        """Open, create or migrate the store. Raises StoreError."""
+        with _translated():
+            engine = _engine(url)
+            _bring_up_to_date(engine, url)
+            journal = cls(engine, clock)
+            journal._note_installation()
+            return journal
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    # --- the installation ---------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> sa.Engine:
+        """For readers of whole tables: fsck, backup, rebuild."""
+        return self._engine
+
+    def installed_at(self) -> datetime:
+        """When this store began: what is older is never answered."""
+        return moment(self.fact("installed_at") or text(self._clock.now()))
+
+    def fact(self, name: str) -> str | None:
+        """A small fact by name."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(facts.c.value).where(facts.c.name == name))
+
+    def note_fact(self, name: str, value: str) -> None:
+        """Write or replace a small fact."""
+        with self.transaction("fact") as write:
+            write.note_fact(name, value)
+
+    def _note_installation(self) -> None:
+        with self._reading() as connection:
+            if connection.scalar(sa.select(facts.c.value).where(facts.c.name == "installed_at")):
+                return
+        with self.transaction("installation") as write:
+            write.note_fact("installed_at", text(self._clock.now()))
+
+    # --- receiving ----------------------------------------------------------------------------------
+
+    def position(self, mailbox: str) -> Position:
+        """How far `mailbox` has been read; (None, 0) if never."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(mailboxes).where(mailboxes.c.name == mailbox)).one_or_none()
+        return Position(None, 0) if row is None else Position(row.uidvalidity, row.last_uid)
+
+    def begin_at(self, mailbox: str, uidvalidity: int, last_uid: int) -> None:
+        """Take up a mailbox under this UIDVALIDITY, everything up to `last_uid` being out of scope or known."""
+        with self.transaction("begin") as write:
+            write.place(mailbox, uidvalidity, last_uid)
+
+    def polled(self, mailbox: str, trouble: str | None) -> None:
+        """A poll ended: well (None) or with a sentence of what is wrong."""
+        now = text(self._clock.now())
+        with self.transaction("polled") as write:
+            write.polled(mailbox, now, trouble)
+
+    def known_uids(self, mailbox: str, uidvalidity: int, first: int) -> frozenset[int]:
+        """UIDs from `first` on that are in the journal already."""
+        query = sa.select(messages.c.uid).where(
+            messages.c.mailbox == mailbox, messages.c.uidvalidity == uidvalidity, messages.c.uid >= first
+        )
+        with self._reading() as connection:
+            return frozenset(connection.scalars(query))
+
+    def receive(self, mailbox: str, uidvalidity: int, arrived: Sequence[Arrived], last_uid: int) -> None:
+        """Octets are durable: write down that we have them, and how far the mailbox is read."""
+        with self.transaction("receive") as write:
+            for message in arrived:
+                write.receive(mailbox, uidvalidity, message)
+            write.place(mailbox, uidvalidity, last_uid)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def waiting(self, limit: int) -> tuple[Waiting, ...]:
+        """Received messages that are not decided, oldest first."""
+        query = sa.select(messages).where(messages.c.state == "received").order_by(messages.c.id).limit(limit)
+        with self._reading() as connection:
+            return tuple(_waiting(row) for row in connection.execute(query))
+
+    def start(self, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
+        """Count the attempt before the octets are touched; those that may not be tried again are quarantined."""
+        again = tuple(message for message in waiting if message.attempts < MAX_ATTEMPTS)
+        given_up = tuple(message for message in waiting if message.attempts >= MAX_ATTEMPTS)
+        with self.transaction("attempt") as write:
+            write.count_attempt(again)
+            for message in given_up:
+                write.quarantine(message.id, f"its reader did not survive it {MAX_ATTEMPTS} times")
+        return again
+
+    def quarantined(self) -> tuple[sa.Row[Any], ...]:
+        """Rows of messages in quarantine."""
+        query = sa.select(messages).where(messages.c.state == "quarantined").order_by(messages.c.id)
+        with self._reading() as connection:
+            return tuple(connection.execute(query))
+
+    # --- acts ---------------------------------------------------------------------------------------
+
+    def due(self, limit: int = 200) -> tuple[PlannedAct, ...]:
+        """Acts to perform now, in order: of each message, only the first that is open."""
+        now = text(self._clock.now())
+        earlier = acts.alias("earlier")
+        blocked = sa.exists().where(
+            earlier.c.message_id == acts.c.message_id, earlier.c.id < acts.c.id, earlier.c.state.in_(_OPEN_STATES)
+        )
+        query = (
+            _acts_query()
+            .where(acts.c.state.in_(_OPEN_STATES), acts.c.next_at <= now, ~blocked)
+            .order_by(acts.c.id)
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return tuple(_planned(row) for row in connection.execute(query))
+
+    def open_acts(self) -> tuple[PlannedAct, ...]:
+        """Everything that is not done yet, due or not."""
+        query = _acts_query().where(acts.c.state.in_(_OPEN_STATES)).order_by(acts.c.id)
+        with self._reading() as connection:
+            return tuple(_planned(row) for row in connection.execute(query))
+
+    def mail_acts(self, limit: int = 200) -> tuple[PlannedAct, ...]:
+        """The latest replies and reports, newest first: `inbox-agent outbox`."""
+        query = _acts_query().where(acts.c.octets.is_not(None)).order_by(acts.c.id.desc()).limit(limit)
+        with self._reading() as connection:
+            return tuple(_planned(row) for row in connection.execute(query))
+
+    def claim(self, act: PlannedAct) -> bool:
+        """Take a pending mail for sending; False when another process has it."""
+        with self.transaction("claim") as write:
+            return write.change(act.id, ActState.PENDING, ActState.SENDING)
+
+    def in_doubt(self, act: PlannedAct) -> None:
+        """The final dot goes out next: from here on only evidence, or 250, says what happened."""
+        with self.transaction("in_doubt") as write:
+            write.change(act.id, ActState.SENDING, ActState.IN_DOUBT)
+
+    def done(self, finished: Sequence[tuple[PlannedAct, str]]) -> None:
+        """Acts that were performed, each with what the world said."""
+        now = text(self._clock.now())
+        with self.transaction("done") as write:
+            for act, result in finished:
+                write.finish(act, ActState.DONE, result, now)
+
+    def moved(self, moves: Sequence[tuple[PlannedAct, Moved | None]]) -> None:
+        """Moves that were verified; None for a message that a person moved or deleted meanwhile."""
+        now = text(self._clock.now())
+        with self.transaction("moved") as write:
+            for act, place in moves:
+                write.moved(act, place, now)
+
+    def failed(self, act: PlannedAct, result: str) -> None:
+        """An act that will never succeed: it stays, and heads the digest."""
+        with self.transaction("failed") as write:
+            write.finish(act, ActState.FAILED, result, text(self._clock.now()))
+
+    def postpone(self, act: PlannedAct, result: str) -> None:
+        """Try again later, with growing delays; after four days it has failed. A mail goes back to pending."""
+        now = self._clock.now()
+        if now - act.created_at > _GIVE_UP:
+            self.failed(act, result)
+            return
+        delay = _BACKOFF[min(act.attempts, len(_BACKOFF) - 1)]
+        with self.transaction("postpone") as write:
+            write.postpone(act, text(now + delay), result)
+
+    def keep_in_doubt(self, act: PlannedAct, result: str) -> None:
+        """Nothing can tell whether it was sent: look again in a quarter of an hour, then leave it to a person."""
+        now = self._clock.now()
+        with self.transaction("postpone") as write:
+            write.keep_in_doubt(act, text(now + timedelta(minutes=15)), result)
+
+    def resend(self, act: PlannedAct, result: str) -> None:
+        """By policy, an uncertain mail may be sent once more, with the same octets and Message-ID."""
+        with self.transaction("postpone") as write:
+            write.resend(act, text(self._clock.now()), result)
+
+    def recover(self) -> int:
+        """At start: what was claimed and not in doubt was never transmitted, so it is pending again."""
+        with self.transaction("recover") as write:
+            return write.release_claims()
+
+    # --- looking back -------------------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Where every message in scope is."""
+        query = sa.select(messages.c.state, messages.c.kind, sa.func.count()).group_by(
+            messages.c.state, messages.c.kind
+        )
+        with self._reading() as connection:
+            counts = [(state, kind, count) for state, kind, count in connection.execute(query)]
+        return _ledger(counts)
+
+    def spooled(self) -> frozenset[str]:
+        """SHA-256 of the messages whose octets are still needed."""
+        query = sa.select(messages.c.sha256).where(messages.c.state.in_(("received", "decided", "quarantined")))
+        with self._reading() as connection:
+            return frozenset(connection.scalars(query))
+
+    @contextlib.contextmanager
+    def transaction(self, name: str) -> Iterator[Write]:
+        """One transaction; failpoints `commit.<name>.before` and `.after` around its commit."""
+        with _translated(), self._engine.connect() as connection, connection.begin() as transaction:
+            yield Write(connection, self._clock)
+            reach(f"commit.{name}.before")
+            transaction.commit()
+            reach(f"commit.{name}.after")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with _translated(), self._engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection for reading only."""
+        with self._reading() as connection:
+            yield connection
+
+
+class Write:
+    """The statements of one open transaction."""
+
+    def __init__(self, connection: sa.Connection, clock: Clock) -> None:
+        self.connection = connection
+        self._clock = clock
+
+    # --- receiving ----------------------------------------------------------------------------------
+
+    def note_fact(self, name: str, value: str) -> None:
+        """Write or replace a small fact."""
+        self.connection.execute(sa.delete(facts).where(facts.c.name == name))
+        self.connection.execute(sa.insert(facts).values(name=name, value=value))
+
+    def place(self, mailbox: str, uidvalidity: int, last_uid: int) -> None:
+        """How far a mailbox is read."""
+        values = {"uidvalidity": uidvalidity, "last_uid": last_uid}
+        updated = self.connection.execute(sa.update(mailboxes).where(mailboxes.c.name == mailbox).values(**values))
+        if updated.rowcount == 0:
+            self.connection.execute(sa.insert(mailboxes).values(name=mailbox, **values))
+
+    def polled(self, mailbox: str, now: str, trouble: str | None) -> None:
+        """See Journal.polled."""
+        if trouble is None:
+            values: dict[str, Any] = {"polled_at": now, "trouble": None, "trouble_since": None}
+        else:
+            values = {"trouble": trouble, "trouble_since": sa.func.coalesce(mailboxes.c.trouble_since, now)}
+        updated = self.connection.execute(sa.update(mailboxes).where(mailboxes.c.name == mailbox).values(**values))
+        if updated.rowcount == 0:
+            first = {**values, "trouble_since": now if trouble else None}
+            self.connection.execute(sa.insert(mailboxes).values(name=mailbox, last_uid=0, **first))
+
+    def receive(self, mailbox: str, uidvalidity: int, message: Arrived) -> None:
+        """A message in scope. Under a new UIDVALIDITY the same octets are the message we know, at a new UID."""
+        here = (messages.c.mailbox == mailbox, messages.c.sha256 == message.sha256)
+        same_uid = (messages.c.uidvalidity == uidvalidity, messages.c.uid == message.uid)
+        if self.connection.scalar(sa.select(messages.c.id).where(messages.c.mailbox == mailbox, *same_uid)):
+            return
+        renumbered = self.connection.scalar(
+            sa.select(messages.c.id)
+            .where(*here, messages.c.uidvalidity != uidvalidity, messages.c.folder.is_(None))
+            .order_by(messages.c.id)
+            .limit(1)
+        )
+        if renumbered is not None:
+            self.connection.execute(
+                sa.update(messages).where(messages.c.id == renumbered).values(uidvalidity=uidvalidity, uid=message.uid)
+            )
+            return
+        self.connection.execute(
+            sa.insert(messages).values(
+                sha256=message.sha256,
+                size=message.size,
+                mailbox=mailbox,
+                uidvalidity=uidvalidity,
+                uid=message.uid,
+                internaldate=text(message.internaldate),
+                state="received",
+            )
+        )
+
+    def count_attempt(self, waiting: Sequence[Waiting]) -> None:
+        """One more attempt for each."""
+        ids = [message.id for message in waiting]
+        self.connection.execute(
+            sa.update(messages).where(messages.c.id.in_(ids)).values(attempts=messages.c.attempts + 1)
+        )
+
+    def quarantine(self, message_id: int, why: str) -> None:
+        """Keep the octets, leave the message in its folder, and tell people."""
+        self.connection.execute(
+            sa.update(messages)
+            .where(messages.c.id == message_id)
+            .values(state="quarantined", why=why, decided_at=text(self._clock.now()))
+        )
+
+    # --- deciding -----------------------------------------------------------------------------------
+
+    def history(self, reading: Reading, message_id: int, day_start: datetime) -> History:
+        """What was before this message; `day_start` is midnight of the installation's day."""
+        return History(
+            earlier=tuple(self._earlier(reading, message_id)),
+            replies_to_address_today=self._replies(reading, day_start),
+            replies_last_hour=self._count_replies(self._clock.now() - timedelta(hours=1)),
+            replies_today=self._count_replies(day_start),
+        )
+
+    def _earlier(self, reading: Reading, message_id: int) -> Iterator[Earlier]:
+        seen: set[int] = set()
+        for by, condition in self._ways(reading, message_id):
+            rows = self.connection.execute(
+                sa.select(applications).where(condition).order_by(applications.c.last_contact_at.desc()).limit(20)
+            )
+            for row in rows:
+                if row.id not in seen:
+                    seen.add(row.id)
+                    yield self._known(row, by)
+
+    def _ways(self, reading: Reading, message_id: int) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+        same = sa.select(messages.c.application_id).where(
+            messages.c.fingerprint == reading.fingerprint, messages.c.id != message_id
+        )
+        yield "message", applications.c.id.in_(same)
+        if reading.thread:
+            thread = sa.select(threads.c.application_id).where(threads.c.message_id.in_(reading.thread))
+            yield "thread", applications.c.id.in_(thread)
+        if reading.candidate is None:
+            return
+        recent = applications.c.last_contact_at >= text(self._clock.now() - _MEMORY)
+        folded = folded_name(reading.candidate)
+        if reading.candidate.address:
+            at_address = applications.c.address == reading.candidate.address
+            yield "address", sa.and_(at_address, recent)
+        if folded:
+            yield "name", sa.and_(applications.c.folded_name == folded, recent)
+
+    def _known(self, row: sa.Row[Any], by: str) -> Earlier:
+        pieces = self.connection.execute(
+            sa.select(documents.c.document).where(documents.c.application_id == row.id).order_by(documents.c.id)
+        )
+        replied = self.connection.scalars(
+            sa.select(acts.c.payload).where(acts.c.application_id == row.id, acts.c.kind.in_(_REPLY_KINDS))
+        )
+        return Earlier(
+            id=row.id,
+            offer=row.offer,
+            by=by,
+            documents=tuple(Document.from_json(piece.document) for piece in pieces),
+            missing=tuple(row.missing),
+            status=Status(row.status),
+            timing=Timing(row.timing) if row.timing else None,
+            folder=row.folder,
+            candidate=Candidate(row.name, row.given, row.surname, row.address),
+            replied=frozenset(ReplyTemplate(payload["template"]) for payload in replied),
+            withdrawn=row.withdrawn_at is not None,
+            staff_placed=row.staff_placed,
+        )
+
+    def _replies(self, reading: Reading, since: datetime) -> int:
+        address = reading.candidate.address if reading.candidate else None
+        return 0 if address is None else self._count_replies(since, acts.c.recipient == address)
+
+    def _count_replies(self, since: datetime, *conditions: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).where(
+            acts.c.kind.in_(_REPLY_KINDS), acts.c.created_at >= text(since), *conditions
+        )
+        return self.connection.scalar(query) or 0
+
+    def taken_names(self, application_id: int) -> frozenset[str]:
+        """File names that the folder of an application has in use."""
+        stored = self.connection.scalars(
+            sa.select(documents.c.stored_as).where(documents.c.application_id == application_id)
+        )
+        filed = self.connection.scalars(
+            sa.select(acts.c.payload).where(acts.c.application_id == application_id, acts.c.kind == ActKind.FILE)
+        )
+        return frozenset(stored) | {name for payload in filed for _, name in payload["files"]}
+
+    def application_path(self, application_id: int) -> str:
+        """The folder of an application beneath the archive's root."""
+        query = sa.select(applications.c.path).where(applications.c.id == application_id)
+        return str(self.connection.scalar(query))
+
+    def record(self, message_id: int, reading: Reading, decision: Decision, planned: Planned) -> None:
+        """The commit point: the verdict, the application and every act with its octets, together."""
+        application_id = self._application(reading, decision, planned)
+        if application_id is not None:
+            self._join(application_id, message_id, reading, decision, planned)
+        filed = application_id is not None
+        self.connection.execute(
+            sa.update(messages)
+            .where(messages.c.id == message_id)
+            .values(
+                state="decided" if planned.acts else "done",
+                fingerprint=reading.fingerprint,
+                kind=decision.kind,
+                offer=decision.offer,
+                application_id=application_id,
+                no_reply_reason=decision.no_reply_reason,
+                why=decision.doubt,
+                doubt_from=planned.doubt_from,
+                decision=planned.decision_json if filed else None,
+                decided_at=text(self._clock.now()),
+            )
+        )
+        self.plan(planned.acts, message_id, application_id)
+
+    def plan(self, planned: Iterable[Act], message_id: int | None, application_id: int | None) -> None:
+        """Write acts down; an act whose key is known already is not written again."""
+        now = text(self._clock.now())
+        for act in planned:
+            if self.connection.scalar(sa.select(acts.c.id).where(acts.c.key == act.key)):
+                continue
+            self.connection.execute(
+                sa.insert(acts).values(
+                    message_id=message_id,
+                    application_id=application_id,
+                    kind=act.kind,
+                    key=act.key,
+                    state=ActState.PENDING,
+                    payload=dict(act.payload),
+                    octets=act.octets,
+                    recipient=act.recipient,
+                    mail_id=act.mail_id,
+                    created_at=now,
+                    next_at=now,
+                )
+            )
+            if act.mail_id and application_id is not None:
+                self._thread(act.mail_id, application_id)
+
+    def _application(self, reading: Reading, decision: Decision, planned: Planned) -> int | None:
+        if not decision.filed:
+            return None
+        if decision.application is not None:
+            self._update(decision.application, decision)
+            return decision.application
+        candidate = decision.candidate
+        inserted = self.connection.execute(
+            sa.insert(applications).values(
+                offer=decision.offer,
+                fingerprint=reading.fingerprint,
+                name=candidate.name if candidate else "",
+                given=candidate.given if candidate else "",
+                surname=candidate.surname if candidate else "",
+                folded_name=folded_name(candidate) if candidate else "",
+                address=candidate.address if candidate else None,
+                language=reading.language,
+                received_at=text(decision.received_at),
+                last_contact_at=text(decision.received_at),
+                timing=decision.timing,
+                status=decision.status or Status.INCOMPLETE,
+                missing=list(decision.missing),
+                notes=list(decision.notes),
+                path=planned.path,
+                folder=decision.folder,
+                withdrawn_at=text(decision.received_at) if decision.kind is Kind.WITHDRAWAL else None,
+            )
+        )
+        assert inserted.inserted_primary_key is not None  # noqa: S101 - for the type checker: one row was inserted
+        return int(inserted.inserted_primary_key[0])
+
+    def _update(self, application_id: int, decision: Decision) -> None:
+        row = self.connection.execute(sa.select(applications).where(applications.c.id == application_id)).one()
+        values: dict[str, Any] = {
+            "last_contact_at": max(row.last_contact_at, text(decision.received_at)),
+            "notes": [*row.notes, *(note for note in decision.notes if note not in row.notes)],
+            "revision": applications.c.revision + 1,
+        }
+        if decision.kind is Kind.WITHDRAWAL:
+            values["withdrawn_at"] = row.withdrawn_at or text(decision.received_at)
+        elif decision.status is not None:
+            values |= {"status": decision.status, "missing": list(decision.missing), "folder": decision.folder}
+        self.connection.execute(sa.update(applications).where(applications.c.id == application_id).values(**values))
+
+    def _join(
+        self, application_id: int, message_id: int, reading: Reading, decision: Decision, planned: Planned
+    ) -> None:
+        for message_identifier in filter(None, (reading.message_id,)):
+            self._thread(message_identifier, application_id)
+        for document, stored_as in planned.documents:
+            self._supersede(application_id, document)
+            self.connection.execute(
+                sa.insert(documents).values(
+                    application_id=application_id,
+                    message_id=message_id,
+                    stored_as=stored_as,
+                    document=document.to_json(),
+                )
+            )
+        if decision.kind is Kind.WITHDRAWAL:
+            self.note(Event("withdrawal", "", application_id, message_id))
+
+    def _supersede(self, application_id: int, document: Document) -> None:
+        """A newer CV or letter is the current one; the older stays beside it."""
+        if document.kind not in ("cv", "letter", "cv_and_letter"):
+            return
+        rows = self.connection.execute(
+            sa.select(documents.c.id, documents.c.document).where(
+                documents.c.application_id == application_id, documents.c.current
+            )
+        )
+        older = [row.id for row in rows if row.document["kind"] == document.kind]
+        self.connection.execute(sa.update(documents).where(documents.c.id.in_(older)).values(current=False))
+
+    def _thread(self, message_identifier: str, application_id: int) -> None:
+        known = sa.select(threads.c.message_id).where(threads.c.message_id == message_identifier)
+        if self.connection.scalar(known) is None:
+            self.connection.execute(
+                sa.insert(threads).values(message_id=message_identifier, application_id=application_id)
+            )
+
+    def note(self, happened: Event) -> None:
+        """Something the digest tells."""
+        self.connection.execute(
+            sa.insert(events).values(
+                at=text(self._clock.now()),
+                kind=happened.kind,
+                application_id=happened.application_id,
+                message_id=happened.message_id,
+                who=happened.who,
+                detail=happened.detail,
+            )
+        )
+
+    # --- acts ---------------------------------------------------------------------------------------
+
+    def change(self, act_id: int, before: ActState, after: ActState) -> bool:
+        """Change a state that is as expected; False when it is not."""
+        changed = self.connection.execute(
+            sa.update(acts).where(acts.c.id == act_id, acts.c.state == before).values(state=after)
+        )
+        return changed.rowcount == 1
+
+    def finish(self, act: PlannedAct, state: ActState, result: str, now: str) -> None:
+        """An act is over; so is its message when it was the last one."""
+        self.connection.execute(
+            sa.update(acts)
+            .where(acts.c.id == act.id)
+            .values(state=state, result=result, done_at=now, attempts=acts.c.attempts + 1)
+        )
+        if act.application_id is not None:
+            self._touch(act.application_id)
+        if act.message_id is not None:
+            self._close_message(act.message_id)
+
+    def moved(self, act: PlannedAct, place: Moved | None, now: str) -> None:
+        """A move is over; the message is where `place` says, or gone."""
+        if place is None:
+            self.finish(act, ActState.CANCELLED, "the message was moved or deleted by a person", now)
+            values: dict[str, Any] = {"why": "moved or deleted by a person before the agent"}
+        else:
+            self.finish(act, ActState.DONE, "moved", now)
+            values = {
+                "folder": act.payload["folder"],
+                "folder_uidvalidity": place.uidvalidity,
+                "folder_uid": place.uid,
+            }
+        self.connection.execute(sa.update(messages).where(messages.c.id == act.message_id).values(**values))
+
+    def postpone(self, act: PlannedAct, next_at: str, result: str) -> None:
+        """See Journal.postpone."""
+        self.connection.execute(
+            sa.update(acts)
+            .where(acts.c.id == act.id)
+            .values(state=ActState.PENDING, next_at=next_at, result=result, attempts=acts.c.attempts + 1)
+        )
+
+    def keep_in_doubt(self, act: PlannedAct, next_at: str, result: str) -> None:
+        """See Journal.keep_in_doubt."""
+        self.connection.execute(
+            sa.update(acts)
+            .where(acts.c.id == act.id)
+            .values(next_at=next_at, result=result, attempts=acts.c.attempts + 1)
+        )
+
+    def resend(self, act: PlannedAct, now: str, result: str) -> None:
+        """See Journal.resend."""
+        payload = {**act.payload, "resent": True}
+        self.connection.execute(
+            sa.update(acts)
+            .where(acts.c.id == act.id)
+            .values(state=ActState.PENDING, next_at=now, result=result, payload=payload)
+        )
+
+    def release_claims(self) -> int:
+        """See Journal.recover."""
+        released = self.connection.execute(
+            sa.update(acts).where(acts.c.state == ActState.SENDING).values(state=ActState.PENDING)
+        )
+        return released.rowcount
+
+    def _touch(self, application_id: int) -> None:
+        self.connection.execute(
+            sa.update(applications)
+            .where(applications.c.id == application_id)
+            .values(revision=applications.c.revision + 1)
+        )
+
+    def _close_message(self, message_id: int) -> None:
+        still_open = sa.exists().where(acts.c.message_id == message_id, acts.c.state.in_(_OPEN_STATES))
+        self.connection.execute(
+            sa.update(messages)
+            .where(messages.c.id == message_id, messages.c.state == "decided", ~still_open)
+            .values(state="done")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a decision means for the world: the acts, and where the pieces go.
+
+    `documents` pairs each new document with its file name; `path` is the application's folder;
+    `doubt_from` names who wrote a message in doubt.
+    """
+
+    acts: tuple[Act, ...]
+    path: str | None
+    documents: tuple[tuple[Document, str], ...]
+    decision_json: dict[str, Any] | None
+    doubt_from: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened besides the messages. `detail` is French."""
+
+    kind: str
+    detail: str
+    application_id: int | None = None
+    message_id: int | None = None
+    who: str | None = None
+
+
+def folded_name(candidate: Candidate) -> str:
+    """A name as it is compared: the parts without case, accents or order."""
+    import unicodedata  # noqa: PLC0415 - used here alone
+
+    folded = unicodedata.normalize("NFKD", f"{candidate.given} {candidate.surname}".casefold())
+    plain = "".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char))
+    return " ".join(sorted(plain.split()))
+
+
+def _waiting(row: sa.Row[Any]) -> Waiting:
+    return Waiting(row.id, row.sha256, row.mailbox, row.uid, moment(row.internaldate), row.attempts)
+
+
+def _acts_query() -> sa.Select[Any]:
+    columns = (messages.c.sha256, messages.c.mailbox, messages.c.uidvalidity, messages.c.uid)
+    return sa.select(acts, *columns).select_from(acts.outerjoin(messages, acts.c.message_id == messages.c.id))
+
+
+def _planned(row: sa.Row[Any]) -> PlannedAct:
+    return PlannedAct(
+        id=row.id,
+        message_id=row.message_id,
+        application_id=row.application_id,
+        kind=ActKind(row.kind),
+        state=ActState(row.state),
+        payload=row.payload,
+        octets=row.octets,
+        recipient=row.recipient,
+        mail_id=row.mail_id,
+        attempts=row.attempts,
+        created_at=moment(row.created_at),
+        sha256=row.sha256,
+        mailbox=row.mailbox,
+        uidvalidity=row.uidvalidity,
+        uid=row.uid,
+    )
+
+
+def _ledger(counts: Sequence[tuple[str, str | None, int]]) -> Ledger:
+    total = dict.fromkeys(("filed", "left", "doubt", "quarantined", "pending", "vanished"), 0)
+    for state, kind, count in counts:
+        match state, kind:
+            case (("received" | "decided"), _):
+                total["pending"] += count
+            case (("quarantined" | "vanished"), _):
+                total[state] += count
+            case _, Kind.DOUBT:
+                total["doubt"] += count
+            case _, (Kind.APPLICATION | Kind.FOLLOW_UP | Kind.WITHDRAWAL):
+                total["filed"] += count
+            case _:
+                total["left"] += count
+    return Ledger(messages=sum(count for _, _, count in counts), **total)
+
+
+# --- the engine ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except exc.DBAPIError as error:
+        raise StoreError(f"the store refuses: {type(error.orig).__name__}: {error.orig}") from error
+    except exc.SQLAlchemyError as error:
+        raise StoreError(f"the store refuses: {type(error).__name__}") from error
+
+
+def _engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A writer takes its lock at the start, so that it never fails half-way; a reader takes none.
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy begins the transactions, so that each write lock is taken at its start.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _bring_up_to_date(engine: sa.Engine, url: str) -> None:
+    """Alembic is slow to import, so it is asked only when the version differs."""
+    with engine.connect().execution_options(reading=True) as connection:
+        found = None
+        if sa.inspect(connection).has_table("alembic_version"):
+            found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if found == SCHEMA_VERSION:
+        return
+    if found is not None and found > SCHEMA_VERSION:
+        raise StoreError(
+            f"the store has version {found} and this program knows {SCHEMA_VERSION}. Install the newer program again, "
+            "or restore the backup that was made before the upgrade."
+        )
+    from inbox_agent.migrate import upgrade  # noqa: PLC0415 - slow to import, seldom needed
+
+    upgrade(engine, url, found)
+
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "Arrived",
+    "Event",
+    "Journal",
+    "Ledger",
+    "Planned",
+    "PlannedAct",
+    "Position",
+    "Waiting",
+    "Write",
+    "digests",
+    "folded_name",
+    "metadata",
+    "moment",
+    "text",
+]
