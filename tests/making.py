@@ -11,6 +11,7 @@ import zipfile
 from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,11 +78,12 @@ def restricted_pdf(lines: Sequence[str]) -> bytes:
 
 def picture(lines: Sequence[str], *, file_format: str = "PNG", width: int = 1240, height: int = 1754) -> bytes:
     """A page as a picture (150 dpi A4 unless told), black on white."""
+    import reportlab  # noqa: PLC0415 only tests that make a picture pay for it
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 comes with reportlab
 
     image = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=28)
+    font = ImageFont.truetype(str(Path(reportlab.__file__).parent / "fonts" / "Vera.ttf"), 28)
     for row, line in enumerate(lines):
         draw.text((100, 100 + row * 42), line, fill="black", font=font)
     buffer = io.BytesIO()
@@ -214,7 +216,7 @@ def odt(paragraphs: Sequence[str], *, header: str | None = None) -> bytes:
 
 
 def rtf(paragraphs: Sequence[str]) -> bytes:
-    """RTF as Word writes it: Windows-1252 as \\'xx, the rest as \\u."""
+    r"""RTF as Word writes it: Windows-1252 as \'xx, the rest as \u."""
 
     def escaped(line: str) -> str:
         pieces = []
