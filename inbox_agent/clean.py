@@ -19,6 +19,8 @@ _CHARSETS = frozenset(
     )
 )
 
+_LABEL_MAX = 40  # characters; the longest label in the IANA registry has fewer
+
 # Charsets whose label is so often wrong that octets which are valid UTF-8 beyond ASCII are taken for UTF-8.
 _DOUBTFUL = frozenset(("ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-8", "utf-8-sig"))
 
@@ -49,7 +51,7 @@ def clean_line(text: str) -> str:
 
 def charset_of(name: str | None) -> str | None:
     """The Python codec for a charset label, None if it is absent, unknown or no text codec."""
-    if name is None or len(name) > 40 or not name.isascii():  # 40: the longest in the IANA registry
+    if name is None or len(name) > _LABEL_MAX or not name.isascii():
         return None
     try:
         found = codecs.lookup(name.strip(" \"'").lower().removeprefix("x-")).name

@@ -51,33 +51,41 @@ class Extract:
 def extract(attachment: Attachment, limits: Limits, *, where: Where = Where.ATTACHMENT) -> tuple[Extract, ...]:
     """The documents in an attachment: one, or those inside an archive. Never empty."""
     ocr.begin()
-    return _extract(
-        attachment.octets, attachment.part, attachment.name or "", attachment.media_type, limits, where=where, depth=0
+    file = _File(attachment.part, attachment.name or "", attachment.media_type, attachment.octets, where)
+    return _extract(file, limits, depth=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What is to be read: an attachment, or a file inside one."""
+
+    part: str
+    name: str
+    declared: str
+    octets: bytes
+    where: Where
+
+
+def _extract(file: _File, limits: Limits, *, depth: int) -> tuple[Extract, ...]:
+    kind, media_type = format_of(file.octets, file.name, file.declared)
+    if kind not in {Format.ZIP, Format.TNEF, Format.OUTLOOK}:
+        return (_made(file, media_type, _content(kind, file.octets, limits)),)
+    inside = _members(kind, file.octets, limits, depth)
+    if isinstance(inside, Content):
+        return (_made(file, media_type, inside),)
+    where = _within(kind, file.where)
+    return tuple(
+        extracted
+        for rank, member in enumerate(inside, 1)
+        for extracted in _member(member, f"{file.part}!{rank}", limits, where=where, depth=depth)
     )
 
 
-def _extract(
-    octets: bytes, part: str, name: str, declared: str, limits: Limits, *, where: Where, depth: int
-) -> tuple[Extract, ...]:
-    kind, media_type = format_of(octets, name, declared)
-    if kind in {Format.ZIP, Format.TNEF, Format.OUTLOOK}:
-        inside = _members(kind, octets, limits, depth)
-        if not isinstance(inside, Content):
-            return tuple(
-                extracted
-                for rank, member in enumerate(inside, 1)
-                for extracted in _member(member, f"{part}!{rank}", limits, _within(kind, where), depth)
-            )
-        content = inside
-    else:
-        content = _content(kind, octets, limits)
-    return (_made(part, name, where, media_type, octets, content),)
-
-
-def _member(member: archive.Member, part: str, limits: Limits, where: Where, depth: int) -> tuple[Extract, ...]:
+def _member(member: archive.Member, part: str, limits: Limits, *, where: Where, depth: int) -> tuple[Extract, ...]:
+    file = _File(part, member.name, "application/octet-stream", member.octets or b"", where)
     if member.octets is None:
-        return (_made(part, member.name, where, "application/octet-stream", b"", locked()),)
-    return _extract(member.octets, part, member.name, "application/octet-stream", limits, where=where, depth=depth + 1)
+        return (_made(file, file.declared, locked()),)
+    return _extract(file, limits, depth=depth + 1)
 
 
 def _within(kind: Format, where: Where) -> Where:
@@ -97,14 +105,14 @@ def _members(kind: Format, octets: bytes, limits: Limits, depth: int) -> tuple[a
     return inside or Content(DocumentState.EMPTY, notes=("aucun fichier à l’intérieur",))
 
 
-def _made(part: str, name: str, where: Where, media_type: str, octets: bytes, content: Content) -> Extract:
+def _made(file: _File, media_type: str, content: Content) -> Extract:
     text = content.text if content.text.isascii() else unicodedata.normalize("NFKC", content.text)
     return Extract(
-        part=part,
-        name=name,
-        where=where,
+        part=file.part,
+        name=file.name,
+        where=file.where,
         media_type=media_type,
-        octets=octets,
+        octets=file.octets,
         text=text,
         state=content.state,
         pages=content.pages,
@@ -115,7 +123,7 @@ def _made(part: str, name: str, where: Where, media_type: str, octets: bytes, co
     )
 
 
-def _content(kind: Format, octets: bytes, limits: Limits) -> Content:  # noqa: C901, PLR0911, PLR0912 a table in words
+def _content(kind: Format, octets: bytes, limits: Limits) -> Content:  # noqa: C901, PLR0912 a table in words
     match kind:
         case Format.NOTHING:
             return Content(DocumentState.EMPTY, notes=("fichier vide",))
@@ -170,7 +178,7 @@ _ENGLISH = frozenset(
 
 
 def language_of(text: str) -> str | None:
-    """ "fr" or "en" by its small words, None where there are too few to tell."""
+    """Language by the small words: "fr", "en", None where there are too few to tell."""
     words = text[:20_000].lower().split()
     french = sum(word in _FRENCH for word in words)
     english = sum(word in _ENGLISH for word in words)

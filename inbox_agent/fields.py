@@ -21,7 +21,9 @@ _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?]{0,20})?\?([bBqQ])\?([^?
 _PARAMETER = re.compile(r"([^\s=*;]{1,60})(?:\*(\d{1,4}))?(\*)?[ \t]*=[ \t]*")
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,998})\s*>")
 _ADDR_SPEC = re.compile(r"[^\s<>()\[\]\",;:@]{1,320}@[^\s<>()\",;:@]{1,255}")
-_MONTH_DATE = re.compile(r"\d{1,2}\s+(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\s+\d{2,4}.{0,60}", re.IGNORECASE)
+_MONTH_DATE = re.compile(
+    r"\d{1,2}\s+(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\s+\d{2,4}.{0,60}", re.IGNORECASE
+)
 
 _PARAMETERS_MAX = 200
 

@@ -37,7 +37,7 @@ from inbox_agent.html_text import html_text
 from inbox_agent.message import Address, Attachment, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from email.message import Message as Entity
 
 logger = logging.getLogger(__name__)
@@ -132,13 +132,14 @@ def _sections(octets: bytes) -> tuple[list[int], int | None]:
                 return starts, at
             starts.append(line_end + 1)
         at = line_end
-    for nested in _first(_NESTED.finditer(octets), LEVELS_MAX):
-        starts.append(nested.end())
+    starts += (nested.end() for nested in _first(_NESTED.finditer(octets), LEVELS_MAX))
     return sorted(starts), None
 
 
 _FIELD_OR_EMPTY = re.compile(rb"[!-9;-~]{1,100}[ \t]*:|\r?\n")
-_NESTED = re.compile(rb"^content-type[ \t]*:[ \t\r\n]*message/[^\n]*\n(?:[^\r\n]+\r?\n){0,50}\r?\n", re.IGNORECASE | re.MULTILINE)
+_NESTED = re.compile(
+    rb"^content-type[ \t]*:[ \t\r\n]*message/[^\n]*\n(?:[^\r\n]+\r?\n){0,50}\r?\n", re.IGNORECASE | re.MULTILINE
+)
 
 
 def _section(octets: bytes, start: int) -> tuple[int, bytes | None]:
@@ -223,8 +224,7 @@ def _headers(entity: Entity) -> Message:
     )
 
 
-def _header_defects(all_of: object, from_: tuple[Address, ...]) -> Iterator[str]:
-    assert callable(all_of)  # noqa: S101
+def _header_defects(all_of: Callable[[str], list[str]], from_: tuple[Address, ...]) -> Iterator[str]:
     for name in ("from", "subject", "date", "message-id", "to", "cc"):
         if len(all_of(name)) > 1:
             yield f"field {name} repeated"
@@ -292,12 +292,11 @@ def _message(entity: Entity, *, prefix: str, level: int) -> Message:
 
 def _walk(entity: Entity, part: str, found: _Found, level: int) -> None:
     leaf = _leaf(entity)
-    payload = entity.get_payload()
     found.defects += (f"part {part or '1'}: {type(defect).__name__}" for defect in entity.defects[:20])
-    if isinstance(payload, list) and leaf.media_type.startswith("multipart/"):
-        _walk_multipart(leaf, payload, part, found, level)
-    elif leaf.media_type == "message/rfc822" or leaf.media_type == "message/global":
-        _walk_message(entity, leaf, payload, part or "1", found, level)
+    if entity.is_multipart() and leaf.media_type.startswith("multipart/"):
+        _walk_multipart(leaf, _parts(entity), part, found, level)
+    elif leaf.media_type in {"message/rfc822", "message/global"}:
+        _walk_message(entity, part or "1", found, level)
     else:
         octets = _octets(entity)
         _take(leaf, octets, part or "1", found, level)
@@ -336,8 +335,8 @@ class _FromHtml(str):
     __slots__ = ()
 
 
-def _walk_message(entity: Entity, leaf: _Leaf, payload: object, part: str, found: _Found, level: int) -> None:
-    inner = payload[0] if isinstance(payload, list) and payload else None
+def _walk_message(entity: Entity, part: str, found: _Found, level: int) -> None:
+    inner = next(iter(_parts(entity)), None)
     if level >= ENCLOSED_MAX or inner is None:
         found.defects.append(f"part {part}: enclosed message not read")
         return
@@ -347,7 +346,6 @@ def _walk_message(entity: Entity, leaf: _Leaf, payload: object, part: str, found
         found.enclosed.append(_again(octets, part, level + 1))
         return
     found.enclosed.append(_message(inner, prefix=part, level=level + 1))
-    del leaf
 
 
 def _again(octets: bytes, part: str, level: int) -> Message:
@@ -385,12 +383,16 @@ def _leaf(entity: Entity) -> _Leaf:
     )
 
 
+def _parts(entity: Entity) -> list[Entity]:
+    payload = entity.get_payload()
+    return [part for part in payload if not isinstance(part, str)] if isinstance(payload, list) else []
+
+
 def _octets(entity: Entity) -> bytes:
     if entity.is_multipart():  # message/delivery-status: a list of header sections
-        sections = entity.get_payload()
-        assert isinstance(sections, list)  # noqa: S101 is_multipart says so
         return "\n".join(
-            "".join(f"{name}: {raw_text(str(value))}\n" for name, value in section.raw_items()) for section in sections
+            "".join(f"{name}: {raw_text(str(value))}\n" for name, value in section.raw_items())
+            for section in _parts(entity)
         ).encode("utf-8", "replace")
     octets = entity.get_payload(decode=True)
     return octets if isinstance(octets, bytes) else b""
@@ -442,7 +444,9 @@ def _is_message(leaf: _Leaf, octets: bytes) -> bool:
 
 # --- What hides in bodies -------------------------------------------------------------------------------------
 
-_UUENCODED = re.compile(r"^begin [0-7]{3,4} ([^\n]{1,300})\n((?:[ -`]{1,90}\n){0,400000}?)(?:[` ]?\n)?end[ \t]*$", re.MULTILINE)
+_UUENCODED = re.compile(
+    r"^begin [0-7]{3,4} ([^\n]{1,300})\n((?:[ -`]{1,90}\n){0,400000}?)(?:[` ]?\n)?end[ \t]*$", re.MULTILINE
+)
 
 
 def _without_uuencoded(text: str, part: str, found: _Found) -> str:

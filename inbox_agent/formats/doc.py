@@ -16,6 +16,7 @@ _FIB_MAGIC = (0xA5EC, 0xA5DC)
 _WORD_97 = 0x00C1  # nFib of the first version with a piece table
 _ENCRYPTED, _OTHER_TABLE = 0x0100, 0x0200  # FibBase bits F and G
 _CLX = 0x01A2  # offset of fcClx in the file information block of Word 97
+_PCDT = 0x02  # MS-DOC 2.9.177
 _PIECES_MAX = 100_000
 
 # Fields are kept between these: instruction, separator, result, end. The instruction is no text.
@@ -87,7 +88,7 @@ def _pieces(stream: bytes, table: bytes) -> str | None:
     at = 0
     while at + 5 <= len(clx) and clx[at] == 0x01:  # Prc: formatting that precedes the table.
         at += 3 + struct.unpack_from("<H", clx, at + 1)[0]
-    if at + 5 > len(clx) or clx[at] != 0x02:  # Pcdt
+    if at + 5 > len(clx) or clx[at] != _PCDT:
         return None
     size = struct.unpack_from("<I", clx, at + 1)[0]
     plc = clx[at + 5 : at + 5 + size]

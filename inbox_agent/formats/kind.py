@@ -80,15 +80,44 @@ _ARCHIVES = (
 )
 # Scripts and shortcuts are text to look at; only their name tells what a double click would do.
 _SCRIPTS = frozenset(
-    ["exe", "com", "scr", "pif", "bat", "cmd", "vbs", "vbe", "js", "jse", "wsf", "wsh", "hta", "ps1", "msi", "msp", "jar", "lnk", "reg", "cpl", "dll", "app", "sh", "py", "chm", "sct"]
+    [
+        "exe",
+        "com",
+        "scr",
+        "pif",
+        "bat",
+        "cmd",
+        "vbs",
+        "vbe",
+        "js",
+        "jse",
+        "wsf",
+        "wsh",
+        "hta",
+        "ps1",
+        "msi",
+        "msp",
+        "jar",
+        "lnk",
+        "reg",
+        "cpl",
+        "dll",
+        "app",
+        "sh",
+        "py",
+        "chm",
+        "sct",
+    ]
 )
 _SHORTCUTS = frozenset(["gdoc", "gsheet", "gslides", "url", "webloc", "desktop", "website"])
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_HTML = re.compile(rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title)\b", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(
+    rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title)\b", re.IGNORECASE | re.DOTALL
+)
 _TEXT_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
-def format_of(octets: bytes, name: str | None, declared: str) -> tuple[Format, str]:
+def format_of(octets: bytes, name: str | None, declared: str) -> tuple[Format, str]:  # noqa: C901, PLR0912 a table
     """The format and its media type; `declared` stays where the octets do not tell better."""
     extension = (name or "").rpartition(".")[2].lower().strip() if "." in (name or "") else ""
     head = octets[:1024]
@@ -96,7 +125,7 @@ def format_of(octets: bytes, name: str | None, declared: str) -> tuple[Format, s
         return Format.NOTHING, declared
     if b"%PDF-" in head and not _HTML.match(head):
         return Format.PDF, MEDIA_TYPES[Format.PDF]
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(octets, declared)
     if head.startswith(_OLE):
         return _compound(octets, declared)

@@ -177,7 +177,7 @@ def office_text(root: _Element) -> str:
             match name:
                 case "t":
                     pieces.append(element.text or "")
-                case "tab" if element.getparent() is not None and _local(element.getparent()) == "r":
+                case "tab" if _local(element.getparent()) == "r":
                     pieces.append("\t")
                 case "br" | "cr":
                     pieces.append("\n")
@@ -219,7 +219,7 @@ def _opendocument_text(root: _Element) -> str:
 
 
 def _inside_text(element: _Element | None) -> bool:
-    return element is not None and _local(element) in {"p", "h", "span", "a", "ruby-base", "meta", "meta-field"}
+    return _local(element) in {"p", "h", "span", "a", "ruby-base", "meta", "meta-field"}
 
 
 def _walk(root: _Element, *, skipped: frozenset[str]) -> Iterator[tuple[str, str, _Element]]:
@@ -235,8 +235,8 @@ def _walk(root: _Element, *, skipped: frozenset[str]) -> Iterator[tuple[str, str
         yield event, name, element
 
 
-def _local(element: _Element) -> str:
-    tag = element.tag
+def _local(element: _Element | None) -> str:
+    tag = None if element is None else element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import DocumentState
@@ -181,7 +182,7 @@ def interleaved(boxes: Sequence[Box], width: float) -> float | None:
     if best is None:
         return None
     sides = [left >= best[1] - 2 for left, _, _, _ in boxes]
-    changes = sum(one != other for one, other in zip(sides, sides[1:], strict=False))
+    changes = sum(one != other for one, other in pairwise(sides))
     return best[1] if changes > len(boxes) * 0.5 else None
 
 

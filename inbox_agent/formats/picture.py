@@ -14,6 +14,9 @@ _SHORT_SIDE_MIN = 400
 _LONG_SIDE_MIN = 550
 
 
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers, ITU-T T.81 table B.1
+
+
 def read(octets: bytes, limits: Limits) -> Content:
     """A picture of whatever kind; one that does not tell its size may be a page."""
     size = dimensions(octets)
@@ -49,7 +52,7 @@ def _jpeg(octets: bytes) -> tuple[int, int] | None:
         if octets[at : at + 1] != b"\xff":
             return None
         marker, length = octets[at + 1], struct.unpack(">H", octets[at + 2 : at + 4])[0]
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:  # start of frame
+        if marker in _START_OF_FRAME:
             height, width = struct.unpack(">HH", octets[at + 5 : at + 9])
             return width, height
         at += 2 + length
