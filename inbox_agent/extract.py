@@ -169,12 +169,16 @@ def _text(octets: bytes) -> str:
     return decode(octets)[0]
 
 
-_FRENCH = frozenset(
-    ["le", "la", "les", "des", "et", "est", "une", "un", "du", "au", "aux", "dans", "pour", "avec", "sur", "par", "mon", "ma", "mes", "votre", "vos", "je", "nous", "vous", "que", "qui", "ce", "cette", "en", "expérience", "formation", "compétences", "de"]
+_FRENCH_WORDS = (
+    "le la les des et est une un du au aux dans pour avec sur par mon ma mes votre vos je nous vous que "
+    "qui ce cette en expérience formation compétences de"
 )
-_ENGLISH = frozenset(
-    ["the", "and", "of", "to", "in", "for", "with", "on", "my", "your", "i", "we", "you", "that", "this", "is", "are", "was", "have", "has", "at", "by", "from", "as", "it", "experience", "education", "skills", "an"]
+_FRENCH = frozenset(_FRENCH_WORDS.split())
+_ENGLISH_WORDS = (
+    "the and of to in for with on my your i we you that this is are was have has at by from as it "
+    "experience education skills an"
 )
+_ENGLISH = frozenset(_ENGLISH_WORDS.split())
 
 
 def language_of(text: str) -> str | None:

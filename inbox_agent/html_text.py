@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 HTML_MAX = 2_000_000
 
 _SKIPPED = frozenset(("head", "script", "style", "title", "template", "noscript", "object", "svg", "select"))
-_BLOCKS = frozenset(
-    ["address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "fieldset", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul", "body", "html", "caption", "thead", "tbody", "tfoot"]
+_BLOCKS_WORDS = (
+    "address article aside blockquote center dd div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 "
+    "header hr li main nav ol p pre section table tr ul body html caption thead tbody tfoot"
 )
+_BLOCKS = frozenset(_BLOCKS_WORDS.split())
 _APART = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "table"))
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|font-size\s*:\s*0(?:px|pt|em)?\s*(?:;|!|$)",
