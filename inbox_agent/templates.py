@@ -27,6 +27,8 @@ from inbox_agent.wording import (
     enumeration,
     french_spaces,
     moment_words,
+    size_words,
+    spark,
     thousands,
 )
 
@@ -96,6 +98,8 @@ def _environment(loader: FileSystemLoader) -> Environment:
         "moment": moment_words,
         "count": count_words,
         "thousands": thousands,
+        "size": size_words,
+        "spark": spark,
         "enumeration": enumeration,
         "percent_encoded": lambda text: quote(text, safe=""),
     }

@@ -61,12 +61,27 @@ def moment_words(moment: datetime, language: str = "fr", *, weekday: bool = Fals
 
 def count_words(number: int, one: str, many: str | None = None) -> str:
     """Say "1 nouvelle", "3 nouvelles"; zero is singular in French."""
-    return f"{thousands(number)} {one if abs(number) < 2 else many or one + 's'}"  # noqa: PLR2004, French plurals start at two.
+    return f"{thousands(number)}{NBSP}{one if abs(number) < 2 else many or one + 's'}"  # noqa: PLR2004, French plurals start at two.
 
 
 def thousands(number: int) -> str:
     """Group digits by three with a space that does not break."""
     return f"{number:,}".replace(",", NBSP)
+
+
+def size_words(octets: int) -> str:
+    """Say "850 octets", "12 Ko", "3,4 Mo", by thousands."""
+    if octets < 1000:  # noqa: PLR2004, the prefix kilo.
+        return f"{octets}{NBSP}octets"
+    if octets < 1_000_000:  # noqa: PLR2004, the prefix mega.
+        return f"{octets // 1000}{NBSP}Ko"
+    return f"{octets / 1_000_000:.1f}".replace(".", ",") + f"{NBSP}Mo"
+
+
+def spark(columns: Sequence[tuple[date, int]]) -> str:
+    """A chart of one line of text: "··▂·█"; a day without any is a dot."""
+    top = max((count for _, count in columns), default=0)
+    return "".join("▁▂▃▄▅▆▇█"[(8 * count - 1) // top] if count else "·" for _, count in columns)
 
 
 def enumeration(items: Sequence[str], language: str = "fr") -> str:
