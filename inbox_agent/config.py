@@ -42,9 +42,7 @@ def _clock_time(value: Any) -> Any:
 
 def _not_in_dst_gap(value: time) -> time:
     if value.hour == 2:  # noqa: PLR2004 - Europe changes its clocks at 02:00 or 03:00
-        raise ValueError(
-            f"{value:%H:%M} does not exist, or exists twice, when the clocks change; Choose another hour."
-        )
+        raise ValueError(f"{value:%H:%M} does not exist, or exists twice, when the clocks change; Choose another hour.")
     return value
 
 
@@ -96,9 +94,7 @@ def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")[:_MAX_SECRET].rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthenticationError(
-            f"the secret {path} cannot be read ({type(error).__name__}). Create it."
-        ) from None
+        raise AuthenticationError(f"the secret {path} cannot be read ({type(error).__name__}). Create it.") from None
 
 
 def _refuse_open_file(path: Path) -> None:
@@ -121,9 +117,7 @@ def _run_command(command: list[str]) -> str:
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - the operator's own command
     except (OSError, subprocess.SubprocessError) as error:
-        raise AuthenticationError(
-            f"the secret command {command[0]} failed ({type(error).__name__})."
-        ) from None
+        raise AuthenticationError(f"the secret command {command[0]} failed ({type(error).__name__}).") from None
     return ran.stdout[:_MAX_SECRET].rstrip("\r\n")
 
 
@@ -189,9 +183,6 @@ class Smtp(Server):
     """Sending: submission (RFC 6409)."""
 
     port: Port = 465
-    sender: AddressSpec
-    sender_name: str = ""
-    reply_to: AddressSpec | None = None
     answer_seconds: Annotated[int, Field(ge=10, le=1800)] = 600
 
 
@@ -202,6 +193,7 @@ class Replies(Section):
     answer_since: date | None = None
     in_doubt: Literal["resend_once", "ask"] = "resend_once"
     evidence_copy: bool = False
+    evidence_minutes: Annotated[int, Field(ge=0, le=1440)] = 15
     per_address_per_day: Annotated[int, Field(ge=0, le=20)] = 3
     per_hour: Annotated[int, Field(ge=1, le=10000)] = 60
     per_day: Annotated[int, Field(ge=1, le=100000)] = 300
@@ -238,12 +230,15 @@ class Organisation(Section):
     """Who speaks in the replies."""
 
     name: str
+    address: AddressSpec
+    address_name: str = ""
+    reply_to: AddressSpec | None = None
     signature: list[str] = []
-    contact: str = ""
-    controller: str = ""
-    recipients: str = ""
-    privacy_contact: str = ""
-    notice: str | None = None
+    contact: str | None = None
+    next_steps: str | None = None
+    controller: str | None = None
+    recipients: str | None = None
+    privacy_contact: str | None = None
 
 
 class Retention(Section):

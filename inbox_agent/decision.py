@@ -143,3 +143,18 @@ class Act:
     octets: bytes | None = None
     recipient: str | None = None
     mail_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a decision means for the world: the acts, and where the pieces go.
+
+    `documents` pairs each new document with its file name; `path` is the application's folder;
+    `doubt_from` names who wrote a message in doubt.
+    """
+
+    acts: tuple[Act, ...]
+    path: str | None
+    documents: tuple[tuple[Document, str], ...]
+    decision_json: dict[str, Any] | None
+    doubt_from: dict[str, Any] | None = None

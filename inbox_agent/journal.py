@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from inbox_agent.application import Reading
-    from inbox_agent.decision import Decision
+    from inbox_agent.decision import Decision, Planned
     from inbox_agent.ports import Clock, Moved
 
 # The version of the tables that this program knows: the last file of migrations/versions.
@@ -124,13 +124,11 @@ class Ledger:
     doubt: int
     quarantined: int
     pending: int
-    vanished: int
 
     @property
     def balances(self) -> bool:
         """The equation of design section 8."""
-        parts = (self.filed, self.left, self.doubt, self.quarantined, self.pending, self.vanished)
-        return self.messages == sum(parts)
+        return self.messages == self.filed + self.left + self.doubt + self.quarantined + self.pending
 
 
 class Journal:
@@ -218,20 +216,26 @@ class Journal:
 
     # --- reading ------------------------------------------------------------------------------------
 
-    def waiting(self, limit: int) -> tuple[Waiting, ...]:
-        """Received messages that are not decided, oldest first."""
-        query = sa.select(messages).where(messages.c.state == "received").order_by(messages.c.id).limit(limit)
+    def waiting(self, mailbox: str, limit: int) -> tuple[Waiting, ...]:
+        """Received messages of a mailbox that are not decided, oldest first."""
+        received = (messages.c.state == "received", messages.c.mailbox == mailbox)
+        query = sa.select(messages).where(*received).order_by(messages.c.id).limit(limit)
         with self._reading() as connection:
             return tuple(_waiting(row) for row in connection.execute(query))
 
     def start(self, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
         """Count the attempt before the octets are touched; those that may not be tried again are quarantined."""
-        again = tuple(message for message in waiting if message.attempts < MAX_ATTEMPTS)
-        given_up = tuple(message for message in waiting if message.attempts >= MAX_ATTEMPTS)
+        if not waiting:
+            return ()
+        again = tuple(
+            replace(message, attempts=message.attempts + 1) for message in waiting if message.attempts < MAX_ATTEMPTS
+        )
         with self.transaction("attempt") as write:
             write.count_attempt(again)
-            for message in given_up:
-                write.quarantine(message.id, f"its reader did not survive it {MAX_ATTEMPTS} times")
+            for message in waiting:
+                if message.attempts >= MAX_ATTEMPTS:
+                    # The whole process died with it: even the children did not shield us.
+                    write.quarantine(message.id, f"the agent ended {MAX_ATTEMPTS} times while it read it", None)
         return again
 
     def quarantined(self) -> tuple[sa.Row[Any], ...]:
@@ -328,7 +332,7 @@ class Journal:
     # --- looking back -------------------------------------------------------------------------------
 
     def ledger(self) -> Ledger:
-        """Where every message in scope is."""
+        """Where every message in scope is; what a person took away before the agent counts as left."""
         query = sa.select(messages.c.state, messages.c.kind, sa.func.count()).group_by(
             messages.c.state, messages.c.kind
         )
@@ -431,8 +435,10 @@ class Write:
             sa.update(messages).where(messages.c.id.in_(ids)).values(attempts=messages.c.attempts + 1)
         )
 
-    def quarantine(self, message_id: int, why: str) -> None:
-        """Keep the octets, leave the message in its folder, and tell people."""
+    def quarantine(self, message_id: int, why: str, folder: str | None) -> None:
+        """Keep the octets, move the message to where people look, if a folder is given, and tell them."""
+        if folder is not None:
+            self.plan([Act(ActKind.MOVE, f"move:{message_id}", {"folder": folder})], message_id, None)
         self.connection.execute(
             sa.update(messages)
             .where(messages.c.id == message_id)
@@ -528,7 +534,7 @@ class Write:
 
     def record(self, message_id: int, reading: Reading, decision: Decision, planned: Planned) -> None:
         """The commit point: the verdict, the application and every act with its octets, together."""
-        application_id = self._application(reading, decision, planned)
+        application_id = self._application(message_id, reading, decision, planned)
         if application_id is not None:
             self._join(application_id, message_id, reading, decision, planned)
         filed = application_id is not None
@@ -574,15 +580,16 @@ class Write:
             if act.mail_id and application_id is not None:
                 self._thread(act.mail_id, application_id)
 
-    def _application(self, reading: Reading, decision: Decision, planned: Planned) -> int | None:
+    def _application(self, message_id: int, reading: Reading, decision: Decision, planned: Planned) -> int | None:
         if not decision.filed:
             return None
         if decision.application is not None:
             self._update(decision.application, decision)
             return decision.application
         candidate = decision.candidate
-        inserted = self.connection.execute(
+        self.connection.execute(
             sa.insert(applications).values(
+                id=message_id,
                 offer=decision.offer,
                 fingerprint=reading.fingerprint,
                 name=candidate.name if candidate else "",
@@ -602,8 +609,7 @@ class Write:
                 withdrawn_at=text(decision.received_at) if decision.kind is Kind.WITHDRAWAL else None,
             )
         )
-        assert inserted.inserted_primary_key is not None  # noqa: S101 - for the type checker: one row was inserted
-        return int(inserted.inserted_primary_key[0])
+        return message_id
 
     def _update(self, application_id: int, decision: Decision) -> None:
         row = self.connection.execute(sa.select(applications).where(applications.c.id == application_id)).one()
@@ -752,21 +758,6 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """What a decision means for the world: the acts, and where the pieces go.
-
-    `documents` pairs each new document with its file name; `path` is the application's folder;
-    `doubt_from` names who wrote a message in doubt.
-    """
-
-    acts: tuple[Act, ...]
-    path: str | None
-    documents: tuple[tuple[Document, str], ...]
-    decision_json: dict[str, Any] | None
-    doubt_from: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened besides the messages. `detail` is French."""
 
@@ -816,7 +807,7 @@ def _planned(row: sa.Row[Any]) -> PlannedAct:
 
 
 def _ledger(counts: Sequence[tuple[str, str | None, int]]) -> Ledger:
-    total = dict.fromkeys(("filed", "left", "doubt", "quarantined", "pending", "vanished"), 0)
+    total = dict.fromkeys(("filed", "left", "doubt", "quarantined", "pending"), 0)
     for state, kind, count in counts:
         match state, kind:
             case (("received" | "decided"), _):
@@ -890,7 +881,6 @@ __all__ = [
     "Event",
     "Journal",
     "Ledger",
-    "Planned",
     "PlannedAct",
     "Position",
     "Waiting",

@@ -21,9 +21,7 @@ _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\"]+")
 
 def _address(value: str) -> str:
     if not _ADDRESS.fullmatch(value):
-        raise ValueError(
-            f'"{value}" is no e-mail address; Write it as name@example.org, without a display name.'
-        )
+        raise ValueError(f'"{value}" is no e-mail address; Write it as name@example.org, without a display name.')
     return value.lower()
 
 
@@ -66,8 +64,8 @@ class OfferFile(Section):
 
     def offer(self) -> Offer:
         """The value that the steps use."""
-        default: dict[str, str] = {"*": self.reply} if self.reply else {}
-        modes = {**default, **self.replies}
+        modes: dict[str, str] = {"*": self.reply} if self.reply else {}
+        modes.update({str(template): mode for template, mode in self.replies.items()})
         return Offer(
             id=self.id,
             title=self.title,
@@ -101,18 +99,12 @@ def load_offers(rules: Path) -> tuple[Offer, ...]:
             faults.extend(error.faults)
             continue
         if offer.id in offers:
-            faults.append(
-                Fault(str(path), "id", f'"{offer.id}" is the id of another offer', "Ids are unique.")
-            )
+            faults.append(Fault(str(path), "id", f'"{offer.id}" is the id of another offer', "Ids are unique."))
         if offer.opens and offer.deadline and offer.opens > offer.deadline:
-            faults.append(
-                Fault(str(path), "opens", "is after the deadline", "Exchange or correct the two days.")
-            )
+            faults.append(Fault(str(path), "opens", "is after the deadline", "Exchange or correct the two days."))
         offers[offer.id] = offer
     if not offers and not faults:
-        faults.append(
-            Fault(str(rules / "offers"), "folder", "holds no offer", "Write ID.toml there, one per offer.")
-        )
+        faults.append(Fault(str(rules / "offers"), "folder", "holds no offer", "Write ID.toml there, one per offer."))
     if faults:
         raise ConfigError(tuple(faults))
     return tuple(offers.values())

@@ -64,7 +64,7 @@ class Mailbox(Protocol):
         """Octets of small messages, in one command."""
 
     def fetch_to(self, uid: int, path: Path) -> None:
-        """Octets of a large message into a file, in chunks, bounded memory."""
+        """Octets of a large message into a new file, in chunks, bounded memory; not yet synced to disk."""
 
     def move(self, uids: Sequence[int], folder: str) -> dict[int, Moved | None]:
         """Move out of the selected folder, create the target if needed, and verify each.
@@ -94,8 +94,10 @@ class Mailbox(Protocol):
 class Sender(Protocol):
     """Submission (RFC 6409). One message at a time, connection reused."""
 
-    def send(self, octets: bytes, *, envelope_from: str, recipient: str, before_dot: BeforeDot) -> str:
-        """Submit; the server's last answer.
+    def send(
+        self, octets: bytes, *, envelope_from: str, recipient: str, before_dot: BeforeDot, copy_to: str | None = None
+    ) -> str:
+        """Submit; the server's last answer. `copy_to` is a blind copy in the same transaction: both or none.
 
         `before_dot` is called once the server has said 354 and everything but the final dot is out: what it
         commits is on disk before the server can accept. Raises TryAgainError (4xx, or lost before the dot),

@@ -1,0 +1,226 @@
+"""One pass over one mailbox: fetch, read, decide, write down, execute, in batches.
+
+While the children read one batch, the next one is fetched. A message is decided in the order of its UID,
+so that history is complete when it is looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from inbox_agent.application import Reading
+from inbox_agent.decide import decide
+from inbox_agent.execute import execute
+from inbox_agent.explain import undecidable
+from inbox_agent.fetch import batches, fetch, spooled, sweep
+from inbox_agent.installation import check_plausible, policy_for
+from inbox_agent.journal import MAX_ATTEMPTS
+from inbox_agent.plan import Place, plan
+from inbox_agent.ports import Unread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date, datetime
+
+    from inbox_agent.decision import Decision, Earlier
+    from inbox_agent.execute import Account
+    from inbox_agent.installation import Installation
+    from inbox_agent.journal import Waiting, Write
+    from inbox_agent.offer import Offer
+    from inbox_agent.ports import Sender
+
+_log = logging.getLogger(__name__)
+
+# An offer that does not say when it opened is taken to have been published at most so long before its deadline.
+_LONGEST_PUBLICATION = timedelta(days=92)
+_READ_AT_ONCE = 20  # messages that a crash left received, read in one batch
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass: which mailbox, and how it is stopped and watched.
+
+    `progress` is called after each batch; `stopping` says whether to end after the message in hand.
+    """
+
+    installation: Installation
+    name: str
+    account: Account
+    sender: Sender | None
+    progress: Callable[[int, int], None]
+    stopping: Callable[[], bool]
+
+
+def run_pass(now: Pass) -> int:
+    """Everything that is to be done in one mailbox; how many messages were decided.
+
+    Raises the errors of errors.py; what was done until then is done, the rest is done by the next pass.
+    """
+    installation = now.installation
+    check_plausible(installation)
+    decided = _catch_up(now)
+    _execute(now)
+    uidvalidity, uids = _scope(now)
+    decided += _read_new(now, uidvalidity, uids)
+    decided += _catch_up(now)
+    _execute(now)
+    sweep(installation.spool(now.name), installation.journal.spooled())
+    return decided
+
+
+def _scope(now: Pass) -> tuple[int, Sequence[int]]:
+    """The UIDVALIDITY, and the UIDs that are new to us."""
+    journal, mailbox = now.installation.journal, now.account.mailbox
+    state = mailbox.select(now.account.folder)
+    position = journal.position(now.name)
+    if position.uidvalidity is None:
+        uids = _first_scope(now, state.uidnext)
+        before = (min(uids) - 1) if uids else (state.uidnext or 1) - 1
+        journal.begin_at(now.name, state.uidvalidity, before)
+        _log.info("first-run mailbox=%s in-scope=%d", now.name, len(uids))
+        return state.uidvalidity, uids
+    if position.uidvalidity != state.uidvalidity:
+        _log.warning("renumbered mailbox=%s: every message is looked at again", now.name)
+        journal.begin_at(now.name, state.uidvalidity, 0)
+        return state.uidvalidity, mailbox.list_uids(1)
+    first = position.last_uid + 1
+    known = journal.known_uids(now.name, state.uidvalidity, first)
+    return state.uidvalidity, [uid for uid in mailbox.list_uids(first) if uid >= first and uid not in known]
+
+
+def _first_scope(now: Pass, uidnext: int | None) -> Sequence[int]:
+    """What of an old mailbox is ours to judge: mail since the oldest offer was published."""
+    installation = now.installation
+    match installation.config.first_run:
+        case "all":
+            return now.account.mailbox.list_uids(1)
+        case "new":
+            return now.account.mailbox.list_uids(uidnext) if uidnext else ()
+        case _:
+            since = min((_published(offer, installation.now().date()) for offer in installation.offers))
+            return now.account.mailbox.since(
+                installation.day_start().replace(year=since.year, month=since.month, day=since.day)
+            )
+
+
+def _published(offer: Offer, today: date) -> date:
+    return offer.opens or (offer.deadline or today) - _LONGEST_PUBLICATION
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Messages whose reading is under way."""
+
+    waiting: tuple[Waiting, ...]
+    results: Iterator[Reading | Unread]
+
+
+def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> int:
+    journal = now.installation.journal
+    under_way: _Batch | None = None
+    decided = fetched = 0
+    for batch in batches(now.account.mailbox, uids):
+        if now.stopping():
+            break
+        arrived = fetch(now.account.mailbox, batch, now.installation.spool(now.name))
+        # Whatever vanished while it was fetched was taken by a person: the position passes it.
+        last_uid = max(listed.uid for listed in batch)
+        journal.receive(now.name, uidvalidity, arrived, last_uid)
+        in_flight = frozenset(row.id for row in under_way.waiting) if under_way else frozenset[int]()
+        following = _start(now, in_flight)
+        decided += _finish(now, under_way)
+        under_way = following
+        fetched += len(batch)
+        now.progress(fetched, len(uids))
+    return decided + _finish(now, under_way)
+
+
+def _catch_up(now: Pass) -> int:
+    """Messages that are received and not decided: a crash, or a reader that died."""
+    decided = 0
+    while not now.stopping():
+        batch = _start(now, frozenset())
+        if not batch.waiting:
+            break
+        decided += _finish(now, batch)
+        now.progress(0, 0)
+    return decided
+
+
+def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
+    """Hand the received messages to the children; the attempt is counted before they touch the octets."""
+    installation = now.installation
+    received = installation.journal.waiting(now.name, _READ_AT_ONCE + len(in_flight))
+    waiting = installation.journal.start([row for row in received if row.id not in in_flight])
+    paths = [spooled(installation.spool(now.name), row.sha256) for row in waiting]
+    return _Batch(waiting, installation.readers.read(paths))
+
+
+def _finish(now: Pass, batch: _Batch | None) -> int:
+    """Decide what was read, in order, and write it down in one transaction; then do what can be done."""
+    if batch is None or not batch.waiting:
+        return 0
+    read = list(zip(batch.waiting, batch.results, strict=True))
+    with now.installation.journal.transaction("record") as write:
+        for row, result in read:
+            match result:
+                case Reading():
+                    _record(now, write, row, result)
+                case Unread(why=why):
+                    _unread(now, write, row, why)
+    _execute(now)
+    return len(read)
+
+
+def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
+    installation = now.installation
+    policy = policy_for(installation, now.name)
+    history = write.history(reading, row.id, installation.day_start())
+    decision = decide(reading, _received_at(row, reading.offer, installation), history, policy)
+    earlier = next((known for known in history.earlier if known.id == decision.application), None)
+    planned = plan(
+        reading,
+        decision,
+        row=row.id,
+        offer=policy.offer(decision.offer),
+        earlier=earlier,
+        place=_place(write, earlier),
+        stationery=installation.stationery,
+        now=installation.clock.now(),
+    )
+    write.record(row.id, reading, decision, planned)
+    _log.info("decided message=%d kind=%s%s", row.id, decision.kind, _answered(decision))
+
+
+def _answered(decision: Decision) -> str:
+    return f" reply={decision.reply.template}" if decision.reply else ""
+
+
+def _place(write: Write, earlier: Earlier | None) -> Place:
+    if earlier is None:
+        return Place()
+    return Place(write.application_path(earlier.id), write.taken_names(earlier.id))
+
+
+def _received_at(row: Waiting, offer_id: str | None, installation: Installation) -> datetime:
+    """INTERNALDATE, in the offer's zone."""
+    offer = installation.policy.offer(offer_id)
+    return row.internaldate.astimezone(ZoneInfo(offer.timezone) if offer else installation.zone)
+
+
+def _unread(now: Pass, write: Write, row: Waiting, why: str) -> None:
+    """A message that its reader did not survive: once more, and at the third time a person looks."""
+    _log.warning("unread message=%d attempt=%d why=%s", row.id, row.attempts, why)
+    if row.attempts < MAX_ATTEMPTS:
+        return
+    target = policy_for(now.installation, now.name).target
+    decision = undecidable(row.sha256, why, row.internaldate, target)
+    write.quarantine(row.id, why, decision.folder)
+
+
+def _execute(now: Pass) -> None:
+    execute(now.installation.journal, now.installation.world({now.name: now.account}, now.sender))

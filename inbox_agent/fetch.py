@@ -1,0 +1,124 @@
+"""Mail server → spool: the octets of new messages, durable on our disk before anything else happens.
+
+Acts: reads the mailbox with BODY.PEEK[], writes files beneath the spool. Messages are fetched in batches by
+octets; a large one comes alone, in chunks, so that memory stays small (performance.md section 7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from inbox_agent.errors import FileStoreError
+from inbox_agent.failpoint import reach
+from inbox_agent.journal import Arrived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from inbox_agent.ports import Listed, Mailbox
+
+_BATCH_OCTETS = 8 * 1024 * 1024
+_BATCH_MESSAGES = 20
+_ALONE = 5 * 1024 * 1024  # octets; a larger message is fetched alone, in chunks
+_LIST_AT_ONCE = 200  # UIDs in one FETCH of sizes
+
+
+def batches(mailbox: Mailbox, uids: Sequence[int]) -> Iterator[tuple[Listed, ...]]:
+    """What is there of `uids`, cut into batches of at most 8 MB or 20 messages."""
+    batch: list[Listed] = []
+    octets = 0
+    for start in range(0, len(uids), _LIST_AT_ONCE):
+        for listed in mailbox.listed(uids[start : start + _LIST_AT_ONCE]):
+            if batch and (octets + listed.size > _BATCH_OCTETS or len(batch) == _BATCH_MESSAGES):
+                yield tuple(batch)
+                batch, octets = [], 0
+            batch.append(listed)
+            octets += listed.size
+    if batch:
+        yield tuple(batch)
+
+
+def fetch(mailbox: Mailbox, batch: Sequence[Listed], spool: Path) -> tuple[Arrived, ...]:
+    """The octets of a batch into `spool`/<sha256>.eml, synced. A message that vanished meanwhile is left out."""
+    arrived: list[Arrived] = []
+    dates = {listed.uid: listed.internaldate for listed in batch}
+    small = [listed.uid for listed in batch if listed.size <= _ALONE]
+    try:
+        if small:
+            reach("fetch.before")
+            for uid, octets in mailbox.fetch(small):
+                sha256 = hashlib.sha256(octets).hexdigest()
+                _spool_octets(octets, spool, sha256)
+                arrived.append(Arrived(uid, sha256, len(octets), dates[uid]))
+        for listed in batch:
+            if listed.size > _ALONE:
+                arrived.extend(_fetch_alone(mailbox, listed, spool))
+        _sync_folder(spool)
+    except OSError as error:
+        raise FileStoreError(f"the spool {spool} cannot be written ({error.strerror}). Free some space.") from error
+    return tuple(sorted(arrived, key=lambda message: message.uid))
+
+
+def spooled(spool: Path, sha256: str) -> Path:
+    """Where the octets of a message are."""
+    return spool / f"{sha256}.eml"
+
+
+def _fetch_alone(mailbox: Mailbox, listed: Listed, spool: Path) -> tuple[Arrived, ...]:
+    partial = spool / f"{listed.uid}.part"
+    partial.unlink(missing_ok=True)
+    reach("fetch_to.before")
+    mailbox.fetch_to(listed.uid, partial)
+    if not partial.exists():
+        return ()
+    with partial.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size = os.fstat(file.fileno()).st_size
+        reach("spool.fsync.before")
+        os.fsync(file.fileno())
+    reach("spool.rename.before")
+    partial.rename(spooled(spool, sha256))
+    return (Arrived(listed.uid, sha256, size, listed.internaldate),)
+
+
+def _spool_octets(octets: bytes, spool: Path, sha256: str) -> None:
+    final = spooled(spool, sha256)
+    if final.exists():
+        return
+    partial = spool / f"{sha256}.part"
+    with partial.open("wb") as file:
+        reach("spool.write.before")
+        file.write(octets)
+        file.flush()
+        reach("spool.fsync.before")
+        os.fsync(file.fileno())
+    reach("spool.rename.before")
+    partial.rename(final)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        reach("spool.folder.fsync.before")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(spool: Path, needed: frozenset[str]) -> int:
+    """Remove what no message needs any more, and what a crash left half-written; how many there were."""
+    removed = 0
+    for path in spool.iterdir():
+        if path.name.partition(".")[0] in needed and path.suffix in {".eml", ".d"}:
+            continue
+        if path.is_dir():
+            for inner in path.iterdir():
+                inner.unlink()
+            path.rmdir()
+        else:
+            path.unlink()
+        removed += 1
+    return removed

@@ -1,0 +1,259 @@
+"""The configuration, opened: everything an installation works with, made once at start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from inbox_agent.adapters.clock import SystemClock
+from inbox_agent.decide import Policy
+from inbox_agent.decision import ReplyMode
+from inbox_agent.errors import AnotherInstanceError, FileStoreError, ImplausibleError
+from inbox_agent.execute import Account, World
+from inbox_agent.journal import Journal
+from inbox_agent.message import Address
+from inbox_agent.offer import Offer, Staff
+from inbox_agent.offers import load_offers
+from inbox_agent.plan import Stationery
+from inbox_agent.reply import Organisation, Privacy
+from inbox_agent.templates import load_templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inbox_agent.adapters.connection import Login
+    from inbox_agent.config import Config, MailboxSection, Secret, Server
+    from inbox_agent.ports import Clock, FileStore, Mailbox, Readers, Sender
+
+_DRAFTS, _SENT = r"\Drafts", r"\Sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """All that stays the same while the agent runs."""
+
+    config: Config
+    offers: tuple[Offer, ...]
+    policy: Policy
+    stationery: Stationery
+    journal: Journal
+    files: FileStore
+    readers: Readers
+    clock: Clock
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of the association's days."""
+        return ZoneInfo(self.config.timezone)
+
+    def now(self) -> datetime:
+        """The present, in the association's zone."""
+        return self.clock.now().astimezone(self.zone)
+
+    def day_start(self) -> datetime:
+        """Midnight of the association's present day."""
+        return datetime.combine(self.now().date(), time(), self.zone)
+
+    def spool(self, mailbox: str) -> Path:
+        """The folder of one mailbox's octets."""
+        return self.config.state / "spool" / mailbox
+
+    def section(self, mailbox: str) -> MailboxSection:
+        """The configuration of one mailbox."""
+        return next(section for section in self.config.mailboxes if section.name == mailbox)
+
+    def world(self, accounts: dict[str, Account], sender: Sender | None) -> World:
+        """What the acts of these accounts may touch."""
+        replies = self.config.replies
+        return World(
+            accounts=accounts,
+            files=self.files,
+            sender=sender,
+            spool=self.config.state / "spool",
+            clock=self.clock,
+            copy_to=self.config.organisation.address if replies.evidence_copy else None,
+            resend_in_doubt=replies.in_doubt == "resend_once",
+            evidence=timedelta(minutes=replies.evidence_minutes),
+        )
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """The state folder for this process alone. Raises AnotherInstanceError when an agent runs."""
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FileStoreError(f"the state folder {state} cannot be used ({error.strerror}). Check its owner.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise AnotherInstanceError(f"another inbox-agent uses {state}. Stop it, or wait until it has ended.") from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]:
+    """The whole installation. Raises ConfigError, StoreError; the state folder must be locked by the caller."""
+    from inbox_agent.adapters.readers import ChildReaders  # noqa: PLC0415 - seccomp and friends load only here
+
+    clock = clock or SystemClock()
+    offers = load_offers(config.rules_folder)
+    staff = Staff.of(offers, (*config.staff, config.organisation.address))
+    for mailbox in config.mailboxes:
+        (config.state / "spool" / mailbox.name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    journal = Journal.open(config.store_url, clock)
+    readers = ChildReaders(config.rules_folder, offers, staff, workers=config.reader.workers)
+    try:
+        yield Installation(
+            config=config,
+            offers=offers,
+            policy=_policy(config, offers, staff, journal),
+            stationery=_stationery(config, journal),
+            journal=journal,
+            files=file_store(config),
+            readers=readers,
+            clock=clock,
+        )
+    finally:
+        readers.close()
+        journal.close()
+
+
+def file_store(config: Config) -> FileStore:
+    """The archive: a local folder, or a store named by its URL."""
+    from inbox_agent.adapters.files import LocalFiles  # noqa: PLC0415 - one of two
+
+    return LocalFiles(Path(config.archive.root), group_readable=config.archive.group_readable)
+
+
+def connect_mailbox(section: MailboxSection) -> Account:
+    """Log in and learn where drafts and sent mail are. Raises AuthenticationError, TlsError, TryAgainError."""
+    from inbox_agent.adapters.imap import ImapMailbox, ImapSettings  # noqa: PLC0415 - imapclient is slow to import
+
+    mailbox: Mailbox = ImapMailbox.connect(
+        ImapSettings(
+            host=section.imap.host,
+            port=section.imap.port,
+            tls=section.imap.tls,
+            ca_file=section.imap.ca_file,
+            login=_login(section.imap),
+        )
+    )
+    drafts = section.drafts or mailbox.special(_DRAFTS) or "Drafts"
+    return Account(mailbox, section.folder, drafts, section.sent or mailbox.special(_SENT))
+
+
+def smtp_sender(config: Config) -> Sender | None:
+    """The submission server, None when there is none. It connects when it first sends."""
+    if config.smtp is None:
+        return None
+    from inbox_agent.adapters.smtp import SmtpSender, SmtpSettings  # noqa: PLC0415 - only where mail is sent
+
+    return SmtpSender(
+        SmtpSettings(
+            host=config.smtp.host,
+            port=config.smtp.port,
+            tls=config.smtp.tls,
+            ca_file=config.smtp.ca_file,
+            login=_login(config.smtp) if config.smtp.user else None,
+            answer_seconds=config.smtp.answer_seconds,
+        )
+    )
+
+
+def check_plausible(installation: Installation) -> None:
+    """Stop before anything is done when the world looks wrong. Raises ImplausibleError or FileStoreError."""
+    journal, clock = installation.journal, installation.clock
+    last = journal.fact("last_run")
+    if last is not None and clock.now() < datetime.fromisoformat(last) - timedelta(minutes=5):
+        raise ImplausibleError(
+            f"the clock says {clock.now():%Y-%m-%d %H:%M} and the last run was later. Set the clock."
+        )
+    installation.files.check()
+    largest = max(section.max_message_mb for section in installation.config.mailboxes) * 2**20
+    for where, free in (("archive", installation.files.free()), ("state folder", _free(installation.config.state))):
+        if free is not None and free < 3 * largest:
+            raise ImplausibleError(
+                f"the {where} has {free // 2**20} MB left, less than three of the largest messages "
+                f"({3 * largest // 2**20} MB). Free some space."
+            )
+    journal.note_fact("last_run", clock.now().isoformat())
+
+
+def _free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def _login(server: Server) -> Login:
+    from inbox_agent.adapters.connection import PasswordLogin  # noqa: PLC0415 - adapters load when they are used
+
+    return PasswordLogin(server.user, _secret(server.password))
+
+
+def _secret(secret: Secret | None) -> str:
+    return "" if secret is None else secret.read()
+
+
+def _policy(config: Config, offers: tuple[Offer, ...], staff: Staff, journal: Journal) -> Policy:
+    since = config.replies.answer_since
+    zone = ZoneInfo(config.timezone)
+    return Policy(
+        offers=offers,
+        staff=staff,
+        mode=ReplyMode(config.replies.mode),
+        target=config.mailboxes[0].target,
+        answer_since=datetime.combine(since, time(), zone) if since else journal.installed_at(),
+        trusted_authserv_id=config.replies.trusted_authserv_id,
+        per_address_per_day=config.replies.per_address_per_day,
+        per_hour=config.replies.per_hour,
+        per_day=config.replies.per_day,
+        own_addresses=frozenset({config.organisation.address}),
+    )
+
+
+def policy_for(installation: Installation, mailbox: str) -> Policy:
+    """The policy with that mailbox's own target folder."""
+    return replace(installation.policy, target=installation.section(mailbox).target)
+
+
+def _stationery(config: Config, journal: Journal) -> Stationery:
+    organisation = config.organisation
+    return Stationery(
+        organisation=Organisation(
+            name=organisation.name,
+            signature=tuple(organisation.signature) or (organisation.name,),
+            privacy=Privacy(
+                controller=organisation.controller or organisation.name,
+                contact=organisation.privacy_contact or organisation.address,
+                recipients=organisation.recipients,
+                retention_months=config.retention.months,
+            ),
+            contact=organisation.contact,
+            next_steps=organisation.next_steps,
+        ),
+        templates=load_templates(config.templates),
+        sender=Address(organisation.address_name or organisation.name, organisation.address),
+        reply_to=Address("", organisation.reply_to) if organisation.reply_to else None,
+        key=_key(journal),
+    )
+
+
+def _key(journal: Journal) -> bytes:
+    """The secret behind our Message-IDs, made once."""
+    known = journal.fact("key")
+    if known is None:
+        known = secrets.token_hex(32)
+        journal.note_fact("key", known)
+    return bytes.fromhex(known)
