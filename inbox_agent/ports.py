@@ -63,8 +63,11 @@ class Mailbox(Protocol):
     def fetch(self, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Octets of small messages, in one command."""
 
-    def fetch_to(self, uid: int, path: Path) -> None:
-        """Octets of a large message into a new file, in chunks, bounded memory; not yet synced to disk."""
+    def fetch_to(self, uid: int, path: Path) -> bool:
+        """Octets of a large message into a new file, in chunks, bounded memory; not yet synced to disk.
+
+        False, and no file, if the message is gone.
+        """
 
     def move(self, uids: Sequence[int], folder: str) -> dict[int, Moved | None]:
         """Move out of the selected folder, create the target if needed, and verify each.
