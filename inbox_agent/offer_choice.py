@@ -1,0 +1,256 @@
+"""Which offer a message is about: by reference, title, keywords and recipients; none for a post nobody published."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from inbox_agent.application import Evidence
+from inbox_agent.phrases import cut, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
+    from inbox_agent.offer import Offer
+    from inbox_agent.rules import RecognitionRules
+    from inbox_agent.sight import Sight
+
+_NAMED_POST = re.compile(
+    r"\b(?:postes?|emplois?|fonctions?|offre(?: d['’]emploi)?|annonce|candidatures?|postul\w*|candidat\w*|recrutement|position|post|role|job|application|vacancy)"
+    r"(?: vacante?| actuellement| spontan[ée]e?)?\s*(?::|[-–—]|de la|des|de|du|d['’]|en tant que?|comme|pour le poste d[e'’]|pour|au|a|à|of|as|for|intitul[ée]e?)[\s:–—\"«'’-]*"
+    r"(?P<post>[^\W\d_][^\n.;:!?()«»\"|]{2,90})",
+    re.IGNORECASE,
+)
+_AS = re.compile(r"\b(?:en tant que?|en qualité de|comme|as an?)\s+(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})", re.IGNORECASE)
+_ENOUGH = 2.0
+_STALE_DAYS = 120  # after its deadline an offer is only meant when it is named.
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`offer` is None where none is meant; `tied` where several are as likely and nothing tells."""
+
+    offer: Offer | None
+    likely: tuple[str, ...]
+    tied: bool
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    offer: Offer
+    named: float
+    recipients: float
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def total(self) -> float:
+        return self.named + self.recipients
+
+
+def choose(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules, day: date | None) -> Choice:
+    """The offer that is meant, by the candidate's own words, then by the recipients if there is but one."""
+    texts = _texts(sight)
+    scored = sorted((_score(offer, texts, sight, rules) for offer in offers), key=lambda one: -one.total)
+    likely = tuple(one.offer.id for one in scored if one.total > 0)
+    if not scored:
+        return Choice(None, (), tied=False, evidence=())
+    best = [one for one in scored if one.named >= _ENOUGH and one.named >= scored_best(scored) - 0.01]
+    if best and not _elsewhere(sight, best[0]):
+        return _among(best, likely, day)
+    if sight.has("spontaneous", "internship") or _names_another_post(sight, offers, rules):
+        return Choice(None, likely, tied=False, evidence=_why_none(sight))
+    addressed = [one for one in scored if one.recipients > 0] or scored
+    hinted = [one for one in addressed if one.named > 0]
+    return _among(hinted or addressed, likely, day)
+
+
+def scored_best(scored: list[_Scored]) -> float:
+    """The strongest naming of any offer."""
+    return max(one.named for one in scored)
+
+
+def _elsewhere(sight: Sight, best: _Scored) -> bool:
+    """An internship or a spontaneous application that only touches the offer's subject is not for the post."""
+    if not (sight.has("internship") or sight.in_subject("spontaneous")):
+        return False
+    title = fold(best.offer.title)
+    if any(word in title for word in ("stage", "stagiaire", "alternan", "apprenti", "service civique", "volontaire")):
+        return False
+    return best.named < 4.0 or sight.in_subject("internship") or sight.in_subject("spontaneous")  # noqa: PLR2004 title in full, or its reference
+
+
+def _among(choices: list[_Scored], likely: tuple[str, ...], day: date | None) -> Choice:
+    if len(choices) > 1 and day is not None:
+        choices = [one for one in choices if _is_current(one.offer, day)] or choices
+    best = max(one.total for one in choices)
+    top = [one for one in choices if one.total >= best - 0.01]
+    if len(top) > 1:
+        ids = tuple(one.offer.id for one in top)
+        return Choice(None, tuple(dict.fromkeys((*ids, *likely))), tied=True, evidence=())
+    chosen = top[0]
+    return Choice(chosen.offer, tuple(dict.fromkeys((chosen.offer.id, *likely))), tied=False, evidence=chosen.evidence)
+
+
+def _is_current(offer: Offer, day: date) -> bool:
+    if offer.opens is not None and day < offer.opens:
+        return False
+    if offer.closed is not None and day >= offer.closed:
+        return False
+    return offer.deadline is None or (day - offer.deadline).days <= 0
+
+
+def _texts(sight: Sight) -> tuple[tuple[str, str, float], ...]:
+    """Name of the place, text, and how much a finding there counts."""
+    places = [("objet", sight.subject, 1.5), ("message", sight.own[:6000], 1.0)]
+    places += [(piece.document.name, piece.text[:6000], 0.8) for piece in sight.letters if piece.document.part != "body"]
+    places += [(piece.document.name, re.sub(r"[_\-.]+", " ", piece.document.name), 0.6) for piece in sight.attached]
+    places += [(piece.document.name, piece.text[:400], 0.4) for piece in sight.cvs]
+    if sight.answers:
+        places.append(("message cité", sight.quoted[:3000], 0.7))
+    return tuple(places)
+
+
+def _score(offer: Offer, texts: tuple[tuple[str, str, float], ...], sight: Sight, rules: RecognitionRules) -> _Scored:
+    evidence: list[Evidence] = []
+    named = 0.0
+    for finder in (_by_reference, _by_title, _by_keywords):
+        weight, found = finder(offer, texts, rules)
+        if weight:
+            named += weight
+            evidence.append(found)
+    specs = {address.addr_spec for address in (*sight.message.to, *sight.message.cc, *sight.message.delivered_to)}
+    mailboxes = {re.sub(r"\+[^@]*@", "@", spec) for spec in specs}
+    recipients = 0.6 * bool(mailboxes & set(offer.addressed_to)) + 0.4 * bool(mailboxes & set(offer.in_copy))
+    return _Scored(offer, named, recipients, tuple(evidence))
+
+
+def _by_reference(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules) -> tuple[float, Evidence]:
+    weight = rules.weights["offer_reference"]
+    for wanted in (offer.reference, offer.id):
+        if not wanted:
+            continue
+        key = re.sub(r"[^a-z0-9]+", "", fold(wanted))
+        if len(key) < 4:  # noqa: PLR2004 shorter is found in any text
+            continue
+        pattern = re.compile(r"(?<![a-z0-9])" + r"[^a-z0-9]*".join(re.findall(r"[a-z]+|\d+", fold(wanted))) + r"(?![a-z0-9])")
+        for place, text, _ in texts:
+            if pattern.search(fold(text)):
+                return weight, Evidence("offer_reference", f"référence {wanted} ({place})", weight)
+    return 0.0, Evidence("offer_reference", "", 0.0)
+
+
+def _by_title(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules) -> tuple[float, Evidence]:
+    wanted = significant(offer.title, rules.lists["empty_words"])
+    best, shown = 0.0, ""
+    for place, text, factor in texts:
+        share = _share(wanted, text)
+        if share * factor > best:
+            best, shown = share * factor, f"{round(share * 100)} % des mots de l’intitulé ({place})"
+    weight = round(rules.weights["offer_title"] * 2 * best, 2) if best >= 0.35 else 0.0  # noqa: PLR2004 a third of a title is chance
+    return weight, Evidence("offer_title", shown, weight)
+
+
+def _by_keywords(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules) -> tuple[float, Evidence]:
+    found: dict[str, float] = {}
+    for keyword in offer.keywords:
+        words = significant(keyword, frozenset({"e", "de", "d", "du", "des", "la", "le", "l"}))
+        for _, text, factor in texts:
+            if _window(words, text):
+                found[keyword] = max(found.get(keyword, 0.0), factor)
+    weight = round(rules.weights["offer_keyword"] * min(sum(found.values()), 3.0), 2)
+    return weight, Evidence("offer_keyword", ", ".join(f"« {keyword} »" for keyword in found), weight)
+
+
+@lru_cache(maxsize=256)
+def _folded(text: str) -> tuple[str, ...]:
+    return tuple(_stem(word) for word in cut(text).words)
+
+
+def _stem(word: str) -> str:
+    """Without the endings that gender and number make: "chargée", "chargés" and "chargé" are one."""
+    for ending in ("trices", "trice", "teurs", "teur", "euses", "euse", "eurs", "eur", "ees", "ee", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 a shorter stem says nothing
+            return word[: -len(ending)]
+    return word
+
+
+def significant(title: str, empty: Collection[str]) -> tuple[str, ...]:
+    """The words of a title that tell, as stems."""
+    return tuple(dict.fromkeys(_stem(word) for word in cut(title).words if word not in empty and word.isalnum() and len(word) > 1))
+
+
+def _share(wanted: tuple[str, ...], text: str) -> float:
+    """How many of the wanted words stand close together, as a share."""
+    words = _folded(text)
+    places = [at for at, word in enumerate(words) if word in wanted]
+    span = 2 * len(wanted) + 4
+    best = max((len({words[at] for at in places if start <= at < start + span}) for start in places), default=0)
+    return best / len(wanted) if wanted and best > 1 or len(wanted) == 1 else 0.0
+
+
+def _window(wanted: tuple[str, ...], text: str) -> bool:
+    words = _folded(text)
+    if not wanted:
+        return False
+    if len(wanted) == 1:
+        return wanted[0] in words
+    span = len(wanted) + 3
+    return any(
+        words[at] == wanted[0] and set(wanted) <= set(words[at : at + span]) for at in range(len(words)) if words[at] == wanted[0]
+    )
+
+
+def _names_another_post(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules) -> bool:
+    return another_post(sight, offers, rules) is not None
+
+
+def another_post(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules) -> str | None:
+    """The trade that the candidate names when it is none of ours, or None."""
+    vague = rules.lists["vague_posts"] | rules.lists["empty_words"]
+    ours = {
+        word
+        for offer in offers
+        for text in (offer.title, *offer.keywords)
+        for word in significant(text, rules.lists["empty_words"])
+    }
+    named = [*_NAMED_POST.finditer(sight.subject), *_NAMED_POST.finditer(sight.own[:4000]), *_AS.finditer(sight.subject)]
+    other: str | None = None
+    names = _people(sight)
+    for found in named:
+        words = [word for word in cut(found["post"]).words if word.isalpha()][:7]
+        telling = [word for word in words if word not in vague and len(word) > 2 and word not in names]  # noqa: PLR2004
+        if not telling:
+            continue
+        if any(_stem(word) in ours for word in telling):
+            return None
+        if other is None and _looks_like_trade(telling[0]):
+            other = " ".join(found["post"].split()[:6])
+    return other
+
+
+_TRADE = re.compile(
+    r"(?:.*(?:eur|euse|trice|teur|ier|iere|iste|ien|ienne|logue|graphe|tant|tante|aire|ant|ante|ent|ente)|charge|chargee|charges|chef|cheffe|aide|agent|agente|hote|hotesse|assistant|assistante|cadre|avocat|juriste|apprenti|apprentie|maitre|manager|expert|experte|adjoint|adjointe|delegue|deleguee|redac\w*|webmaster|community|graphiste|comptable|developer|officer|assistant|accountant|engineer|designer)s?"
+)
+
+
+def _looks_like_trade(word: str) -> bool:
+    return bool(_TRADE.fullmatch(word))
+
+
+def _people(sight: Sight) -> set[str]:
+    return {
+        fold(part)
+        for address in (*sight.message.from_, *sight.message.to, *sight.message.cc)
+        for part in re.findall(r"[^\W\d_]+", f"{address.name} {address.addr_spec.partition('@')[0]}")
+    }
+
+
+def _why_none(sight: Sight) -> tuple[Evidence, ...]:
+    for cue in ("spontaneous", "internship"):
+        if cue in sight.hits:
+            return (Evidence("no_offer", f"aucune offre visée : « {sight.hits[cue].quote} »", 0.0),)
+    return (Evidence("no_offer", "le poste nommé n’est aucune de nos offres", 0.0),)

@@ -1,0 +1,210 @@
+"""Finding phrases in text that people typed: without accents, with typing errors, in capitals.
+
+A phrase is words; `word*` lets the word go on, `a|b` is one of them, `_` stands for at most two further
+words, `…` for at most six, `^` at its start for the beginning of the text. A gap never crosses the end of
+a sentence. A question mark is a word of its own, so that a phrase may end with one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LONGEST = 30_000  # characters of one text that are looked at: ten pages; what follows changes no verdict.
+_TOKEN = re.compile(r"[^\W_]+|\?|[.!;](?=\s|$)|\n[ \t\r]*\n")
+# "intéressé(e)", "candidat·e", "motivé.e.s": the endings say nothing and would part the words of a phrase.
+_INCLUSIVE = re.compile(
+    r"(?<=[^\W\d_])(?:(?:[·•∙⋅‧.](?:e|es|ne|nes|le|trice|rice|euse|se|s)\b)+|\((?:e|es|ne|le|s|trice|rice|euse|se)\))"
+)
+_APOSTROPHES = re.compile(r"['’-]")
+_GAPS = {"_": 2, "…": 6, "...": 6}
+_SHORTEST_CORRECTED = 6  # letters; shorter words have too many neighbours that are words of their own.
+_BREAK = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text cut into folded words; `spans` are their places in `text`."""
+
+    text: str
+    words: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    def quote(self, first: int, last: int, *, longest: int = 70) -> str:
+        """The text from one word to another, `last` excluded, on one line."""
+        cut = " ".join(self.text[self.spans[first][0] : self.spans[last - 1][1]].split())
+        return cut if len(cut) <= longest else cut[: longest - 1].rstrip() + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A phrase of `key` from one word to another, `last` excluded."""
+
+    key: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    words: frozenset[str]
+    stems: tuple[str, ...]
+    gap: int
+
+    def fits(self, word: str) -> bool:
+        return word in self.words or (bool(self.stems) and word.startswith(self.stems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    key: str
+    elements: tuple[_Element, ...]
+    at_start: bool
+
+
+@lru_cache(maxsize=20_000)
+def fold(word: str) -> str:
+    """Lower case, no accents: "Médiathèque" becomes "mediatheque", "Œuvre" "oeuvre"."""
+    plain = word.casefold().replace("œ", "oe").replace("æ", "ae")
+    if plain.isascii():
+        return plain
+    return "".join(letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
+
+
+def cut(text: str) -> Words:
+    """The words of a text, as phrases are compared with them."""
+    text = text[:LONGEST]
+    level = _INCLUSIVE.sub(lambda ending: " " * len(ending[0]), text)
+    words, spans = [], []
+    for token in _TOKEN.finditer(level):
+        word = token[0]
+        words.append(fold(word) if word[0].isalnum() else "?" if word == "?" else _BREAK)
+        spans.append(token.span())
+    return Words(text, tuple(words), tuple(spans))
+
+
+class PhraseBook:
+    """Phrases compiled once; `find` costs about a millisecond for a page."""
+
+    def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
+        """`phrases` are pairs of a key and a phrase as written. Raises ValueError for one that cannot be."""
+        self._by_word: dict[str, list[_Phrase]] = {}
+        self._by_stem: dict[str, list[_Phrase]] = {}
+        vocabulary: set[str] = set()
+        for key, written in phrases:
+            phrase = _compiled(key, written)
+            for word in phrase.elements[0].words:
+                self._by_word.setdefault(word, []).append(phrase)
+            for stem in phrase.elements[0].stems:
+                self._by_stem.setdefault(stem, []).append(phrase)
+            for element in phrase.elements:
+                vocabulary |= element.words
+        self._stem_lengths = tuple(sorted({len(stem) for stem in self._by_stem}))
+        self._vocabulary = frozenset(vocabulary)
+        self._one_letter_less = _one_letter_less(self._vocabulary)
+        self._known: dict[str, tuple[str, tuple[_Phrase, ...]]] = {}
+
+    def find(self, text: Words) -> Iterator[Found]:
+        """Every phrase that is there; one phrase may be found several times."""
+        looked_up = [self._look_up(word) for word in text.words]
+        words = [word for word, _ in looked_up]
+        for place, (_, phrases) in enumerate(looked_up):
+            for phrase in phrases:
+                if phrase.at_start and place:
+                    continue
+                last = _end(phrase.elements, words, place)
+                if last:
+                    yield Found(phrase.key, place, last)
+
+    def _look_up(self, word: str) -> tuple[str, tuple[_Phrase, ...]]:
+        known = self._known.get(word)
+        if known is None:
+            known = self._phrases_of(word)
+            if len(self._known) < 50_000:  # words; beyond that somebody sends noise to fill memory.
+                self._known[word] = known
+        return known
+
+    def _phrases_of(self, word: str) -> tuple[str, tuple[_Phrase, ...]]:
+        phrases = list(self._by_word.get(word, ()))
+        for length in self._stem_lengths:
+            phrases += self._by_stem.get(word[:length], ()) if len(word) >= length else ()
+        if phrases or word in self._vocabulary or len(word) < _SHORTEST_CORRECTED:
+            return word, tuple(phrases)
+        meant = self._corrected(word)
+        return (word, ()) if meant is None else (meant, tuple(self._by_word.get(meant, ())))
+
+    def _corrected(self, word: str) -> str | None:
+        """The word of the vocabulary that is one typing error away, if there is one."""
+        if word.isdigit():
+            return None
+        shorter = {word[:at] + word[at + 1 :] for at in range(len(word))}
+        near = {less for less in shorter if less in self._vocabulary and len(less) >= _SHORTEST_CORRECTED}
+        near |= self._one_letter_less.get(word, frozenset())
+        for less in shorter:
+            near |= {meant for meant in self._one_letter_less.get(less, ()) if _one_error(word, meant)}
+        return min((meant for meant in near if meant[0] == word[0]), default=None)
+
+
+def _compiled(key: str, written: str) -> _Phrase:
+    at_start = written.startswith("^")
+    elements: list[_Element] = []
+    gap = 0
+    for piece in _APOSTROPHES.sub(" ", written.removeprefix("^")).split():
+        if piece in _GAPS:
+            gap = _GAPS[piece]
+            continue
+        choices = [fold(choice) for choice in piece.split("|")]
+        if not all(re.fullmatch(r"[a-z0-9]+\*?|\?", choice) for choice in choices):
+            raise ValueError(f'"{piece}" is no word')
+        stems = tuple(choice[:-1] for choice in choices if choice.endswith("*"))
+        elements.append(_Element(frozenset(c for c in choices if not c.endswith("*")), stems, gap))
+        gap = 0
+    if not elements or elements[0].gap or gap:
+        raise ValueError("a phrase begins and ends with a word")
+    return _Phrase(key, tuple(elements), at_start)
+
+
+def _end(elements: tuple[_Element, ...], words: list[str], place: int) -> int:
+    """Where the phrase that begins at `place` ends, 0 if it is not there."""
+    ends = {place + 1}
+    for element in elements[1:]:
+        following: set[int] = set()
+        for end in ends:
+            for at in range(end, min(end + element.gap + 1, len(words))):
+                if element.fits(words[at]):
+                    following.add(at + 1)
+                if words[at] in (_BREAK, "?"):
+                    break
+        if not following:
+            return 0
+        ends = following
+    return min(ends)
+
+
+def _one_letter_less(vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
+    less: dict[str, set[str]] = {}
+    for word in vocabulary:
+        if len(word) >= _SHORTEST_CORRECTED:
+            for at in range(len(word)):
+                less.setdefault(word[:at] + word[at + 1 :], set()).add(word)
+    return {shorter: frozenset(words) for shorter, words in less.items()}
+
+
+def _one_error(word: str, meant: str) -> bool:
+    """Whether two words of equal length differ in one letter or in two neighbours that changed places."""
+    if len(word) != len(meant):
+        return False
+    differ = [at for at in range(len(word)) if word[at] != meant[at]]
+    match differ:
+        case [_]:
+            return True
+        case [first, second]:
+            return second == first + 1 and word[first] == meant[second] and word[second] == meant[first]
+        case _:
+            return False

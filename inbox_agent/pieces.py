@@ -1,0 +1,121 @@
+"""Extracts and body → Documents: each with its kind and why. Logos, signatures and calendars are no documents."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inbox_agent.application import Document, DocumentKind, DocumentState, Where
+from inbox_agent.classify import classify, classify_body
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inbox_agent.document_rules import DocumentRules
+    from inbox_agent.extract import Extract
+
+BODY_NAME = "corps du message"
+BODY_PART = "body"
+# Parts that mail programs add by themselves.
+_NO_DOCUMENTS = frozenset(
+    {
+        "application/pgp-signature",
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-keys",
+        "application/pgp-encrypted",
+        "text/calendar",
+        "application/ics",
+        "text/vcard",
+        "text/x-vcard",
+        "text/directory",
+        "message/delivery-status",
+        "message/disposition-notification",
+        "text/rfc822-headers",
+    }
+)
+_CVS = frozenset({DocumentKind.CV, DocumentKind.CV_AND_LETTER})
+_LETTERS = frozenset({DocumentKind.LETTER, DocumentKind.CV_AND_LETTER})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A document with its text and how sure its kind is, 0 to 1; `by_name` where only the file name speaks."""
+
+    document: Document
+    text: str
+    confidence: float
+    by_name: bool
+
+    @property
+    def is_cv(self) -> bool:
+        """Whether it holds a CV."""
+        return self.document.kind in _CVS
+
+    @property
+    def is_letter(self) -> bool:
+        """Whether it holds a letter."""
+        return self.document.kind in _LETTERS
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether it is one of the pieces of an application."""
+        return self.is_cv or self.is_letter
+
+
+def pieces_of(extracts: Sequence[Extract], rules: DocumentRules, *, forwarded: bool) -> tuple[Piece, ...]:
+    """The documents among the extracts, in their order."""
+    return tuple(
+        _piece(extract, rules, forwarded=forwarded)
+        for extract in extracts
+        if not extract.decoration and extract.media_type not in _NO_DOCUMENTS
+    )
+
+
+def _piece(extract: Extract, rules: DocumentRules, *, forwarded: bool) -> Piece:
+    judged = classify(
+        extract.text,
+        name=extract.name,
+        state=extract.state,
+        pages=extract.pages,
+        images=extract.images,
+        media_type=extract.media_type,
+        vocabulary=rules,
+    )
+    document = Document(
+        name=extract.name or "sans nom",
+        kind=judged.kind,
+        where=Where.FORWARDED if forwarded else extract.where,
+        state=extract.state,
+        pages=extract.pages,
+        part=extract.part,
+        media_type=extract.media_type,
+        size=len(extract.octets),
+        sha256=hashlib.sha256(extract.octets).hexdigest(),
+        notes=extract.notes,
+        why=judged.evidence,
+    )
+    by_name = extract.state is not DocumentState.READ or len(extract.text.split()) < rules.few_words
+    return Piece(document, extract.text, judged.confidence, by_name)
+
+
+def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool) -> Piece | None:
+    """The candidate's words as a letter, None when they only go with the attachments."""
+    judged = classify_body(text, rules)
+    if judged is None:
+        return None
+    octets = text.encode()
+    document = Document(
+        name=BODY_NAME,
+        kind=DocumentKind.LETTER,
+        where=Where.FORWARDED if forwarded else Where.BODY,
+        state=DocumentState.READ,
+        pages=None,
+        part=BODY_PART,
+        media_type="text/plain",
+        size=len(octets),
+        sha256=hashlib.sha256(octets).hexdigest(),
+        why=judged.evidence,
+    )
+    return Piece(document, text, judged.confidence, by_name=False)

@@ -1,0 +1,247 @@
+"""What is to be seen in a message before anything is judged: recipients, words, thread, links, documents.
+
+Quoted text is no word of the sender's own; a display name proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from inbox_agent.application import DocumentKind, Evidence
+from inbox_agent.phrases import cut, fold
+from inbox_agent.rules import Place, Speaks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from inbox_agent.message import Address, Message
+    from inbox_agent.offer import Offer, Staff
+    from inbox_agent.pieces import Piece
+    from inbox_agent.rules import Cue, RecognitionRules, Rules
+
+_PREFIX = re.compile(
+    r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?P<prefix>re|réf|rép|rep|aw|sv|tr|fwd|fw|wg|i|transf|transfert|réponse)(?:\s*\[\d+\]|\(\d+\))?\s*:\s*", re.IGNORECASE
+)
+_FORWARD_PREFIXES = frozenset({"tr", "fwd", "fw", "wg", "i", "transf", "transfert"})
+_LINK = re.compile(r"https?://(?P<host>[\w.-]{3,120})(?P<path>/[^\s<>\"')\]]{0,300})?", re.IGNORECASE)
+_CONTENT_CHARACTERS = 2500  # of an attachment that is no paper: its first page says what it is.
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A cue that was found: where first, and how often in different words."""
+
+    cue: Cue
+    place: Place
+    quote: str
+    count: int
+
+    def evidence(self) -> Evidence:
+        """As it is shown: positive weights speak for an application."""
+        against = self.cue.speaks not in (Speaks.APPLICATION, Speaks.FOLLOW_UP)
+        return Evidence(
+            self.cue.id, f"{self.cue.says} : « {self.quote} »", -self.cue.weight if against else self.cue.weight
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One message, or the one inside a forward, as far as words and pieces go."""
+
+    message: Message
+    subject: str
+    answers: bool
+    own: str
+    quoted: str
+    pieces: tuple[Piece, ...]
+    hits: Mapping[str, Hit]
+    links: tuple[str, ...]
+    recipients: tuple[Evidence, ...]
+    notes: tuple[str, ...]
+    question: bool
+    scores: Mapping[Speaks, float] = field(default_factory=dict)
+
+    def has(self, *cues: str) -> bool:
+        """Whether one of these cues was found."""
+        return any(cue in self.hits for cue in cues)
+
+    def score(self, speaks: Speaks) -> float:
+        """The weights of all cues that speak for that."""
+        return self.scores.get(speaks, 0.0)
+
+    def in_subject(self, cue: str) -> bool:
+        """Whether the subject itself says it."""
+        return cue in self.hits and self.hits[cue].place is Place.SUBJECT
+
+    @property
+    def papers(self) -> tuple[Piece, ...]:
+        """CVs and letters."""
+        return tuple(piece for piece in self.pieces if piece.is_paper)
+
+    @property
+    def cvs(self) -> tuple[Piece, ...]:
+        """The documents that hold a CV."""
+        return tuple(piece for piece in self.pieces if piece.is_cv)
+
+    @property
+    def letters(self) -> tuple[Piece, ...]:
+        """The documents that hold a letter, the body among them."""
+        return tuple(piece for piece in self.pieces if piece.is_letter)
+
+    @property
+    def attached(self) -> tuple[Piece, ...]:
+        """All documents but the body."""
+        return tuple(piece for piece in self.pieces if piece.document.part != "body")
+
+
+def bare_subject(subject: str) -> tuple[str, tuple[str, ...]]:
+    """The subject without "Re:", "TR:" and the like, and those prefixes in lower case."""
+    prefixes: list[str] = []
+    while (found := _PREFIX.match(subject)) is not None and len(prefixes) < 10:  # noqa: PLR2004 nobody reads further
+        prefixes.append(fold(found["prefix"]))
+        subject = subject[found.end() :]
+    return subject.strip(), tuple(prefixes)
+
+
+def is_forward_prefix(prefixes: Collection[str]) -> bool:
+    """Whether the outermost prefix says that the message was forwarded."""
+    return next(iter(prefixes), "") in _FORWARD_PREFIXES
+
+
+def find_hits(rules: RecognitionRules, texts: Iterable[tuple[Place, str]]) -> dict[str, Hit]:
+    """Every cue found in the texts that it is looked for in; a cancelled phrase is not found."""
+    hits: dict[str, Hit] = {}
+    for place, text in texts:
+        words = cut(text)
+        found = list(rules.book.find(words))
+        cancelled: dict[str, list[tuple[int, int]]] = {}
+        for one in found:
+            if one.key.endswith("!"):
+                cancelled.setdefault(one.key[:-1], []).append((one.first, one.last))
+        for one in found:
+            cue = rules.cues.get(one.key)
+            if cue is None or place not in cue.places:
+                continue
+            if any(one.first < last and first < one.last for first, last in cancelled.get(one.key, ())):
+                continue
+            before = hits.get(one.key)
+            if before is None:
+                hits[one.key] = Hit(cue, place, words.quote(one.first, one.last), 1)
+            else:
+                hits[one.key] = Hit(before.cue, before.place, before.quote, before.count + 1)
+    return hits
+
+
+def scores_of(hits: Mapping[str, Hit]) -> dict[Speaks, float]:
+    """The sum of weights by what they speak for."""
+    scores: dict[Speaks, float] = {}
+    for hit in hits.values():
+        scores[hit.cue.speaks] = scores.get(hit.cue.speaks, 0.0) + hit.cue.weight
+    return scores
+
+
+def see(
+    message: Message, own: str, quoted: str, pieces: tuple[Piece, ...], offers: tuple[Offer, ...], rules: Rules, staff: Staff
+) -> Sight:
+    """All that words, recipients and pieces say about one message."""
+    subject, prefixes = bare_subject(message.subject)
+    texts = [(Place.SUBJECT, subject), (Place.BODY, own)]
+    for piece in pieces:
+        if piece.document.part != "body":
+            texts.append((Place.NAMES, re.sub(r"[_\-.]+", " ", piece.document.name)))
+            if piece.document.kind is DocumentKind.OTHER:
+                texts.append((Place.DOCUMENTS, piece.text[:_CONTENT_CHARACTERS]))
+    hits = find_hits(rules.recognition, texts)
+    evidence, notes = recipients(message, offers, rules.recognition, staff)
+    return Sight(
+        message=message,
+        subject=subject,
+        answers=bool(message.in_reply_to) or ("re" in prefixes or "rep" in prefixes or "aw" in prefixes),
+        own=own,
+        quoted=quoted,
+        pieces=pieces,
+        hits=hits,
+        links=cloud_links(own, message.html, rules.recognition.lists["cloud_hosts"]),
+        recipients=evidence,
+        notes=notes,
+        question="?" in own,
+        scores=scores_of(hits),
+    )
+
+
+def cloud_links(text: str, html: str | None, hosts: Collection[str]) -> tuple[str, ...]:
+    """Links to services that keep files for others; each once."""
+    links: dict[str, None] = {}
+    for found in _LINK.finditer(text[:100_000] + "\n" + (html or "")[:300_000]):
+        host = found["host"].lower().removeprefix("www.")
+        if any(host == known or host.endswith("." + known) for known in hosts) and len(found["path"] or "") > 1:
+            links[found[0].rstrip(".,;")] = None
+    return tuple(links)[:20]
+
+
+def _mailbox(addr_spec: str) -> str:
+    """The address without its plus-part."""
+    local, at, domain = addr_spec.rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"
+
+
+def recipients(
+    message: Message, offers: tuple[Offer, ...], rules: RecognitionRules, staff: Staff
+) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
+    """Who of ours it is addressed to and how, as evidence, and what is unusual about it, in French."""
+    to = {_mailbox(address.addr_spec): address.addr_spec for address in message.to}
+    cc = {_mailbox(address.addr_spec): address.addr_spec for address in message.cc}
+    heads = {address for offer in offers for address in offer.addressed_to}
+    copies = {address for offer in offers for address in offer.in_copy}
+    evidence: list[Evidence] = []
+    notes: list[str] = []
+    for address in sorted(heads & set(to)):
+        evidence.append(Evidence("addressed_to", f"To: {to[address]}", rules.weights["addressed_to"]))
+    for address in sorted(copies & set(cc)):
+        evidence.append(Evidence("in_copy", f"Cc: {cc[address]}", rules.weights["in_copy"]))
+    elsewhere = sorted((heads & set(cc)) | ((copies - heads) & set(to)))
+    for address in elsewhere:
+        found = f"Cc: {cc[address]}" if address in cc else f"To: {to[address]}"
+        evidence.append(Evidence("other_role", found, rules.weights["other_staff_address"]))
+    if not evidence:
+        ours = [spec for spec in (*to.values(), *cc.values()) if staff.includes(spec)]
+        evidence += (Evidence("other_staff_address", spec, rules.weights["other_staff_address"]) for spec in ours[:2])
+    notes += _unusual(set(to), set(cc), heads, copies)
+    if not evidence:
+        notes.append(_hidden(message, heads | copies, staff))
+    return tuple(evidence), tuple(note for note in notes if note)
+
+
+def _unusual(to: set[str], cc: set[str], heads: set[str], copies: set[str]) -> list[str]:
+    if heads & cc and (copies - heads) & to:
+        return ["destinataires inversés : l’adresse principale est en copie"]
+    notes = []
+    if heads & to and (copies - heads) & to:
+        notes.append("les deux adresses sont en destinataires principaux")
+    elif heads & to and copies and not copies & (to | cc):
+        notes.append("la copie demandée dans l’offre manque")
+    elif (copies - heads) & (to | cc) and not heads & (to | cc):
+        notes.append("adressé à la seule adresse de copie")
+    return notes
+
+
+def _hidden(message: Message, ours: set[str], staff: Staff) -> str:
+    delivered = [address.addr_spec for address in message.delivered_to]
+    named = {fold(address.name) for address in (*message.to, *message.cc) if address.name}
+    names = {re.sub(r"[._]", " ", address.partition("@")[0]) for address in ours}
+    if any(all(part in shown for part in name.split()) for name in names for shown in named):
+        return "le nom affiché est celui de l’équipe, mais l’adresse ne l’est pas"
+    if any(staff.includes(spec) for spec in delivered):
+        return "reçu par une autre adresse ou une redirection"
+    return "aucune de nos adresses en destinataire : copie cachée ou liste"
+
+
+def is_from(addresses: Iterable[Address], domains: Collection[str]) -> str | None:
+    """The first of these domains that one of the addresses is under, or None."""
+    for address in addresses:
+        for domain in domains:
+            if address.domain == domain or address.domain.endswith("." + domain):
+                return domain
+    return None
