@@ -1,0 +1,457 @@
+"""The child processes that read messages: started, fed, limited, ended and replaced by the parent.
+
+A child is `python -I -m inbox_agent.read` with an empty environment. It is given open files, never paths of other
+people's messages, and one folder of its own to write in. The parent believes nothing it says before it is checked.
+
+How long a child lives: `ReaderLimits.messages` messages (1: a child for each message), and `documents_alone` gives
+each document a process of its own besides. Measured here (2 cores, 300 applications of 450 kB, 2 children): see
+docs/children.md. The default is 200 messages, and a message whose child died is read a second time with every
+document alone and by the readers that survive most: speed for the thousand good messages, isolation for the bad one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inbox_agent.application import Reading
+from inbox_agent.errors import AgentError
+from inbox_agent.ports import Unread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from inbox_agent.offer import Offer, Staff
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 2  # jobs in a child: the one it reads and the next, so that it never waits for us
+_WORTH_A_CHILD = 3  # jobs waiting for each child before another is started: a start costs 0.2 s of processor time
+_WINDOW = 64  # readings kept while an earlier one is not there yet
+_START_SECONDS = 30  # from fork to "ready", on a busy machine
+_STILLBORN_MAX = 3  # children that end before they are ready, in a row: the installation is broken
+_SHA256_NAME = re.compile(r"[0-9a-f]{64}")
+_FILE_NAME = re.compile(r"[1-9]\d{0,3}\.(?:bin|txt)")
+_UNSOUND = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?:[dD][89a-fA-F]|000)")  # lone surrogates and controls, escaped
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLimits:
+    """What one child may use, and how long it lives.
+
+    Sizes in octets, times in seconds. `cpu` and `wall` are for one message; `retry_wall` for the second try, in which
+    a document has `document_wall`. `answer` is the length of one Reading as JSON, `file` of one decoded document.
+    `messages` is how many a child reads before it is replaced, `documents_alone` gives each document a process of its
+    own at the first try already. `idle` is after how long without work a child ends. `ocr_pages` of a document are
+    given to tesseract, 0 for none.
+    """
+
+    memory: int = 1 << 30
+    cpu: int = 10
+    wall: int = 12
+    retry_wall: int = 20
+    document_wall: int = 5
+    answer: int = 2_000_000
+    file: int = 256_000_000
+    messages: int = 200
+    documents_alone: bool = False
+    idle: int = 300
+    ocr_pages: int = 0
+    ocr_seconds: int = 20
+
+
+@dataclass(slots=True)
+class _Job:
+    rank: int
+    path: Path
+    sha256: str
+    why: str = ""  # why the first try failed
+
+
+class ChildReaders:
+    """Implements ports.Readers. Not for several threads at once.
+
+    `scratch` is a folder on the file system of the spool; the documents of `<spool>/<sha256>.eml` are left in
+    `<spool>/<sha256>.d/`, durably. With None nothing is written.
+    """
+
+    def __init__(  # noqa: PLR0913 what a child must know, by name
+        self,
+        rules: Path,
+        offers: Sequence[Offer],
+        staff: Staff,
+        *,
+        limits: ReaderLimits | None = None,
+        scratch: Path | None = None,
+        workers: int = 2,
+    ) -> None:
+        self._limits = limits or ReaderLimits()
+        self._settings = {
+            "rules": str(rules),
+            "offers": [offer.to_json() for offer in offers],
+            "addresses": sorted(staff.addresses),
+            "domains": sorted(staff.domains),
+            "idle": self._limits.idle,
+            "memory": self._limits.memory,
+            "file": self._limits.file,
+            "ocr_pages": self._limits.ocr_pages,
+            "ocr_seconds": self._limits.ocr_seconds,
+            "document_wall": self._limits.document_wall + self._ocr_allowance(),
+        }
+        self._scratch = scratch
+        self._workers = workers
+        self._stillborn = 0
+        self._children: list[_Child] = []
+        self._selector = selectors.DefaultSelector()
+        if scratch is not None:
+            _swept(scratch)
+
+    def _ocr_allowance(self) -> int:
+        return self._limits.ocr_seconds if self._limits.ocr_pages else 0
+
+    def read(self, spooled: Sequence[Path]) -> Iterator[Reading | Unread]:
+        """Readings in the order asked for. A child that dies, hangs or says nonsense gives an Unread."""
+        waiting = deque(_Job(rank, path, _sha256(path)) for rank, path in enumerate(spooled))
+        results: dict[int, Reading | Unread] = {}
+        try:
+            for rank in range(len(spooled)):
+                while rank not in results:
+                    self._feed(waiting, rank + _WINDOW)
+                    self._listen(waiting, results)
+                self._feed(waiting, rank + _WINDOW)
+                yield results.pop(rank)
+        finally:  # Left early: what is being read is for nobody.
+            for child in [child for child in self._children if child.jobs]:
+                self._end(child)
+
+    def close(self) -> None:
+        """End the children."""
+        for child in list(self._children):
+            self._end(child)
+
+    # --- Work to the children ---------------------------------------------------------------------------------
+
+    def _feed(self, waiting: deque[_Job], before: int) -> None:
+        while waiting and waiting[0].rank < before:
+            job = waiting[0]
+            child = self._child_for(job, len(waiting))
+            if child is None:
+                return
+            waiting.popleft()
+            if not child.take(job, self._wall(child)):
+                waiting.appendleft(job)
+                self._end(child)
+
+    def _wall(self, child: _Child) -> int:
+        seconds = self._limits.retry_wall if child.cautious else self._limits.wall
+        return seconds + 3 * self._ocr_allowance()
+
+    def _child_for(self, job: _Job, waiting: int) -> _Child | None:
+        """A child with room for the job, a new one where that is worth it, None where the job must wait."""
+        cautious = bool(job.why)
+        alike = [child for child in self._children if child.cautious == cautious]
+        room = [child for child in alike if len(child.jobs) < (1 if cautious else _AHEAD) and child.served < child.life]
+        idle = next((child for child in room if not child.jobs), None)
+        if idle:
+            return idle
+        limit = 1 if cautious else self._workers
+        outstanding = waiting + sum(len(child.jobs) for child in alike)
+        if not alike or (len(alike) < limit and outstanding > _WORTH_A_CHILD * len(alike)):
+            return self._start(cautious=cautious)
+        return min(room, key=lambda child: len(child.jobs), default=None)
+
+    def _start(self, *, cautious: bool) -> _Child:
+        folder = Path(tempfile.mkdtemp(prefix="reader-", dir=self._scratch)).resolve() if self._scratch else None
+        settings = self._settings | {
+            "folder": str(folder) if folder else None,
+            "cautious": cautious,
+            "alone": cautious or self._limits.documents_alone,
+        }
+        life = 1 if cautious else self._limits.messages
+        child = _Child(settings, folder, life=life, cautious=cautious, cpu=self._limits.cpu)
+        self._children.append(child)
+        self._selector.register(child.answers, selectors.EVENT_READ, child)
+        return child
+
+    # --- Answers from the children ------------------------------------------------------------------------------
+
+    def _listen(self, waiting: deque[_Job], results: dict[int, Reading | Unread]) -> None:
+        busy = [child for child in self._children if child.jobs]
+        soonest = min((child.deadline for child in busy), default=time.monotonic())
+        for key, _ in self._selector.select(max(soonest - time.monotonic(), 0.0)):
+            child: _Child = key.data
+            alive = child.receive(self._limits.answer)
+            for answer in child.answered():
+                self._take(child, answer, waiting, results)
+            if not alive or child.why:
+                self._lost(child, waiting, results)
+            elif child.served >= child.life and not child.jobs:
+                self._end(child)
+        now = time.monotonic()
+        for child in [child for child in self._children if child.jobs and child.deadline < now]:
+            child.why = child.why or f"killed: {child.seconds} s wall time"
+            self._lost(child, waiting, results)
+
+    def _take(
+        self, child: _Child, answer: dict[str, Any], waiting: deque[_Job], results: dict[int, Reading | Unread]
+    ) -> None:
+        if "ready" in answer:
+            child.begin(self._wall(child))
+            return
+        if not child.jobs or answer.get("job") != child.jobs[0].rank:
+            child.why = "nonsense: an answer that was not asked for"
+            return
+        job = child.jobs.popleft()
+        child.begin(self._wall(child))
+        try:
+            reading = self._checked(child, job, answer)
+        except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+            why = str(answer.get("error", "")) or f"nonsense: {type(error).__name__}"
+            self._failed(job, why[:100], waiting, results)
+            return
+        results[job.rank] = reading
+
+    def _checked(self, child: _Child, job: _Job, answer: dict[str, Any]) -> Reading:
+        """The Reading if every part of it is what it must be; its documents are then in their place."""
+        reading = Reading.from_json(answer["reading"])
+        _check_types(reading)
+        if reading.sha256 != job.sha256:
+            raise ValueError("about another message")
+        if child.folder is not None:
+            _settle(reading, child.folder / str(job.rank), job.path.parent / f"{job.sha256}.d")
+        elif any(document.file for document in reading.documents):
+            raise ValueError("files without a folder")
+        return reading
+
+    def _lost(self, child: _Child, waiting: deque[_Job], results: dict[int, Reading | Unread]) -> None:
+        """A child is gone, or must be: the message in hand failed, those behind it did not."""
+        self._end(child)
+        jobs = list(child.jobs)
+        child.jobs.clear()
+        self._stillborn = 0 if child.ready else self._stillborn + 1
+        if self._stillborn >= _STILLBORN_MAX:
+            raise AgentError(
+                f"the reading processes do not start ({_death(child.process.returncode)}). "
+                "Run: python -I -m inbox_agent.read < /dev/null"
+            )
+        blameless = not child.ready or (child.process.returncode == 0 and not child.why)
+        for job in reversed(jobs if blameless else jobs[1:]):
+            waiting.appendleft(job)
+        if jobs and not blameless:
+            self._failed(jobs[0], child.why or _death(child.process.returncode), waiting, results)
+
+    def _failed(self, job: _Job, why: str, waiting: deque[_Job], results: dict[int, Reading | Unread]) -> None:
+        logger.warning("%s unread: %s%s", job.sha256[:12], why, " again" if job.why else ", tried again")
+        if job.why:
+            results[job.rank] = Unread(job.sha256, why)
+            return
+        job.why = why
+        waiting.appendleft(job)
+
+    def _end(self, child: _Child) -> None:
+        if child in self._children:
+            self._children.remove(child)
+            self._selector.unregister(child.answers)
+            child.end()
+
+
+class _Child:
+    """One process, its socket and its pipe."""
+
+    def __init__(self, settings: dict[str, Any], folder: Path | None, *, life: int, cautious: bool, cpu: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603 our own interpreter and module
+                _command(),
+                stdin=theirs.fileno(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+                cwd="/",
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None  # noqa: S101 PIPE says so
+        self.answers = self.process.stdout
+        os.set_blocking(self.answers.fileno(), False)
+        self.folder = folder
+        self.life, self.cautious, self.cpu = life, cautious, cpu
+        self.served = 0
+        self.jobs: deque[_Job] = deque()
+        self.seconds = _START_SECONDS
+        self.deadline = time.monotonic() + _START_SECONDS
+        self.why = ""
+        self.ready = False
+        self._socket = ours
+        self._buffer = bytearray()
+        with tempfile.TemporaryFile() as file:  # A packet may be too small for hundreds of offers.
+            file.write(json.dumps(settings).encode())
+            file.flush()
+            self._send({"settings": True}, file.fileno())
+
+    def take(self, job: _Job, wall: int) -> bool:
+        """Hand over a job; False if the child is gone."""
+        output = None
+        if self.folder is not None:
+            output = self.folder / str(job.rank)
+            shutil.rmtree(output, ignore_errors=True)
+            output.mkdir(mode=0o700)
+        if not self.jobs:
+            self.begin(wall)
+        packet = {"job": job.rank, "output": str(output) if output else None, "wall": wall, "cpu": self.cpu}
+        with job.path.open("rb") as file:
+            sent = self._send(packet, file.fileno())
+        if sent:
+            self.jobs.append(job)
+            self.served += 1
+        return sent
+
+    def begin(self, wall: int) -> None:
+        """The clock of the message in hand starts, but never before the child has said that it is ready."""
+        self.seconds = wall if self.ready else _START_SECONDS
+        self.deadline = time.monotonic() + self.seconds
+
+    def receive(self, answer_max: int) -> bool:
+        """Take what has come; False at the end of the pipe or when it is too much."""
+        try:
+            piece = os.read(self.answers.fileno(), 1 << 18)
+        except BlockingIOError:
+            return True
+        self._buffer += piece
+        if len(self._buffer) > answer_max + 4:
+            self.why = f"nonsense: more than {answer_max} octets"
+            return False
+        return bool(piece)
+
+    def answered(self) -> Iterator[dict[str, Any]]:
+        """Whole answers among what has come."""
+        while len(self._buffer) >= 4:  # noqa: PLR2004 octets of length
+            length = struct.unpack_from(">I", self._buffer)[0]
+            if len(self._buffer) < 4 + length:
+                return
+            octets = bytes(self._buffer[4 : 4 + length])
+            del self._buffer[: 4 + length]
+            try:
+                value = json.loads(octets) if not _UNSOUND.search(octets) else None
+            except (ValueError, RecursionError):
+                value = None
+            if not isinstance(value, dict):
+                self.why = "nonsense: no JSON object"
+                return
+            self.ready = self.ready or "ready" in value
+            yield value
+
+    def end(self) -> None:
+        """End the process, its children and its folder."""
+        self._socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.02 if self.jobs or self.why else 0.5)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.answers.close()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _send(self, packet: dict[str, Any], descriptor: int) -> bool:
+        try:
+            socket.send_fds(self._socket, [json.dumps(packet).encode()], [descriptor])
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-I", "-m", "inbox_agent.read"]
+
+
+def _death(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    names = {signal.SIGXCPU: "processor time", signal.SIGALRM: "wall time", signal.SIGKILL: "killed"}
+    number = -status
+    return f"died: {names.get(signal.Signals(number), signal.Signals(number).name)}"
+
+
+def _sha256(path: Path) -> str:
+    """From the name where the spool gave it one, from the octets otherwise."""
+    if _SHA256_NAME.fullmatch(path.stem):
+        return path.stem
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _swept(scratch: Path) -> None:
+    """Remove what children of an earlier run left."""
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in scratch.glob("reader-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settle(reading: Reading, made: Path, place: Path) -> None:
+    """Put the folder of documents in its place, once each file is what the reading says."""
+    expected = {document.file: document.size for document in reading.documents if document.file is not None}
+    for name, size in expected.items():
+        status = (made / name).lstat() if _FILE_NAME.fullmatch(name) else None
+        if status is None or not 0o100000 <= status.st_mode < 0o110000 or status.st_nlink != 1:  # noqa: PLR2004 S_IFREG
+            raise ValueError("not a file of the reader's own")
+        if status.st_size != size:
+            raise ValueError("a file of another size")
+    if {entry.name for entry in made.iterdir()} != set(expected):
+        raise ValueError("files that nobody named")
+    shutil.rmtree(place, ignore_errors=True)
+    if not expected:
+        made.rmdir()
+        return
+    made.rename(place)
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _check_types(reading: Reading) -> None:
+    """Raise TypeError unless every field is of its declared type: a child that was taken over may say anything."""
+    texts = (reading.sha256, reading.fingerprint, reading.subject, reading.language)
+    optional = (reading.offer, reading.sender, reading.message_id, reading.never_answer, reading.bounced, reading.doubt)
+    many = (*reading.thread, *reading.authentication, *reading.notes, *reading.links, *reading.likely)
+    for value in (*texts, *many, *(value for value in optional if value is not None)):
+        _is(value, str)
+    _is(reading.size, int)
+    for document in reading.documents:
+        for value in (document.name, document.part, document.media_type, document.sha256, *document.notes):
+            _is(value, str)
+        _is(document.size, int)
+        _is(document.pages if document.pages is not None else 0, int)
+        _is(document.file if document.file is not None else "", str)
+    for evidence in (*reading.evidence, *(item for document in reading.documents for item in document.why)):
+        _is(evidence.test, str)
+        _is(evidence.found, str)
+        if not isinstance(evidence.weight, int | float):
+            raise TypeError("a weight that is no number")
+    if reading.candidate is not None:
+        person = reading.candidate
+        for value in (person.name, person.given, person.surname, person.address or ""):
+            _is(value, str)
+
+
+def _is(value: object, kind: type) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} expected")
