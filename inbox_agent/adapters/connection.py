@@ -114,6 +114,12 @@ class TimedTlsSocket(_Timed, ssl.SSLSocket):
         return super().send(*args)
 
 
+def arm_handshake(context: ssl.SSLContext, plain: TimedSocket) -> None:
+    """Let the TLS socket that STARTTLS makes of `plain` begin with its times: libraries speak on it at once."""
+    times = {"patience": plain.patience, "deadline": plain.deadline}
+    context.sslsocket_class = type("ArmedTlsSocket", (TimedTlsSocket,), times)
+
+
 def open_socket(host: str, port: int, timeout: float) -> TimedSocket:
     """A TCP connection that sends small commands at once: Nagle's algorithm cost 40 ms per SEARCH."""
     plain = socket.create_connection((host, port), timeout=timeout)

@@ -19,7 +19,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.imap_utf7 import encode as encode_utf7
 
-from inbox_agent.adapters.connection import TimedSocket, TimedTlsSocket, oauth_response, open_socket
+from inbox_agent.adapters.connection import TimedSocket, TimedTlsSocket, arm_handshake, oauth_response, open_socket
 
 if TYPE_CHECKING:
     import socket
@@ -120,11 +120,7 @@ class Session(IMAPClient):  # type: ignore[misc] # imapclient has no types, see 
 
     def secure(self, context: ssl.SSLContext) -> None:
         """STARTTLS. What came in the clear is forgotten: a new reader begins after the handshake."""
-        plain = self._imap.sock
-        # imaplib asks for the capabilities at once, before anybody could arm the new socket.
-        context.sslsocket_class = type(
-            "ArmedTlsSocket", (TimedTlsSocket,), {"patience": plain.patience, "deadline": plain.deadline}
-        )
+        arm_handshake(context, self._imap.sock)
         self.starttls(context)
 
     def log_in_with_password(self, user: str, password: str) -> None:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from smtplib import LMTP
 
 import pytest
 import trustme
@@ -42,8 +43,6 @@ class Dovecot:
 
     def deliver(self, recipient: str, octets: bytes, envelope_from: str = "candidate@example.org") -> None:
         """One message by LMTP (RFC 2033)."""
-        from smtplib import LMTP
-
         with LMTP("127.0.0.1", self.lmtp) as lmtp:
             lmtp.sendmail(envelope_from, [recipient], octets)
 
