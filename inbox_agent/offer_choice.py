@@ -24,7 +24,9 @@ _NAMED_POST = re.compile(
     r"(?P<post>[^\W\d_][^\n.;:!?()«»\"|]{2,90})",
     re.IGNORECASE,
 )
-_AS = re.compile(r"\b(?:en tant que?|en qualité de|comme|as an?)\s+(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})", re.IGNORECASE)
+_AS = re.compile(
+    r"\b(?:en tant que?|en qualité de|comme|as an?)\s+(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})", re.IGNORECASE
+)
 _ENOUGH = 2.0
 _STALE_DAYS = 120  # after its deadline an offer is only meant when it is named.
 
@@ -106,7 +108,9 @@ def _is_current(offer: Offer, day: date) -> bool:
 def _texts(sight: Sight) -> tuple[tuple[str, str, float], ...]:
     """Name of the place, text, and how much a finding there counts."""
     places = [("objet", sight.subject, 1.5), ("message", sight.own[:6000], 1.0)]
-    places += [(piece.document.name, piece.text[:6000], 0.8) for piece in sight.letters if piece.document.part != "body"]
+    places += [
+        (piece.document.name, piece.text[:6000], 0.8) for piece in sight.letters if piece.document.part != "body"
+    ]
     places += [(piece.document.name, re.sub(r"[_\-.]+", " ", piece.document.name), 0.6) for piece in sight.attached]
     places += [(piece.document.name, piece.text[:400], 0.4) for piece in sight.cvs]
     if sight.answers:
@@ -128,7 +132,9 @@ def _score(offer: Offer, texts: tuple[tuple[str, str, float], ...], sight: Sight
     return _Scored(offer, named, recipients, tuple(evidence))
 
 
-def _by_reference(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules) -> tuple[float, Evidence]:
+def _by_reference(
+    offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules
+) -> tuple[float, Evidence]:
     weight = rules.weights["offer_reference"]
     for wanted in (offer.reference, offer.id):
         if not wanted:
@@ -136,14 +142,18 @@ def _by_reference(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules
         key = re.sub(r"[^a-z0-9]+", "", fold(wanted))
         if len(key) < 4:  # noqa: PLR2004 shorter is found in any text
             continue
-        pattern = re.compile(r"(?<![a-z0-9])" + r"[^a-z0-9]*".join(re.findall(r"[a-z]+|\d+", fold(wanted))) + r"(?![a-z0-9])")
+        pattern = re.compile(
+            r"(?<![a-z0-9])" + r"[^a-z0-9]*".join(re.findall(r"[a-z]+|\d+", fold(wanted))) + r"(?![a-z0-9])"
+        )
         for place, text, _ in texts:
             if pattern.search(fold(text)):
                 return weight, Evidence("offer_reference", f"référence {wanted} ({place})", weight)
     return 0.0, Evidence("offer_reference", "", 0.0)
 
 
-def _by_title(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules) -> tuple[float, Evidence]:
+def _by_title(
+    offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules
+) -> tuple[float, Evidence]:
     wanted = significant(offer.title, rules.lists["empty_words"])
     best, shown = 0.0, ""
     for place, text, factor in texts:
@@ -154,7 +164,9 @@ def _by_title(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: Re
     return weight, Evidence("offer_title", shown, weight)
 
 
-def _by_keywords(offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules) -> tuple[float, Evidence]:
+def _by_keywords(
+    offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules
+) -> tuple[float, Evidence]:
     found: dict[str, float] = {}
     for keyword in offer.keywords:
         words = significant(keyword, frozenset({"e", "de", "d", "du", "des", "la", "le", "l"}))
@@ -180,7 +192,11 @@ def _stem(word: str) -> str:
 
 def significant(title: str, empty: Collection[str]) -> tuple[str, ...]:
     """The words of a title that tell, as stems."""
-    return tuple(dict.fromkeys(_stem(word) for word in cut(title).words if word not in empty and word.isalnum() and len(word) > 1))
+    return tuple(
+        dict.fromkeys(
+            _stem(word) for word in cut(title).words if word not in empty and word.isalnum() and len(word) > 1
+        )
+    )
 
 
 def _share(wanted: tuple[str, ...], text: str) -> float:
@@ -189,7 +205,7 @@ def _share(wanted: tuple[str, ...], text: str) -> float:
     places = [at for at, word in enumerate(words) if word in wanted]
     span = 2 * len(wanted) + 4
     best = max((len({words[at] for at in places if start <= at < start + span}) for start in places), default=0)
-    return best / len(wanted) if wanted and best > 1 or len(wanted) == 1 else 0.0
+    return best / len(wanted) if (wanted and best > 1) or len(wanted) == 1 else 0.0
 
 
 def _window(wanted: tuple[str, ...], text: str) -> bool:
@@ -200,7 +216,9 @@ def _window(wanted: tuple[str, ...], text: str) -> bool:
         return wanted[0] in words
     span = len(wanted) + 3
     return any(
-        words[at] == wanted[0] and set(wanted) <= set(words[at : at + span]) for at in range(len(words)) if words[at] == wanted[0]
+        words[at] == wanted[0] and set(wanted) <= set(words[at : at + span])
+        for at in range(len(words))
+        if words[at] == wanted[0]
     )
 
 
@@ -217,7 +235,11 @@ def another_post(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRule
         for text in (offer.title, *offer.keywords)
         for word in significant(text, rules.lists["empty_words"])
     }
-    named = [*_NAMED_POST.finditer(sight.subject), *_NAMED_POST.finditer(sight.own[:4000]), *_AS.finditer(sight.subject)]
+    named = [
+        *_NAMED_POST.finditer(sight.subject),
+        *_NAMED_POST.finditer(sight.own[:4000]),
+        *_AS.finditer(sight.subject),
+    ]
     other: str | None = None
     names = _people(sight)
     for found in named:

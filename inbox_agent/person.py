@@ -19,16 +19,29 @@ if TYPE_CHECKING:
 
     from inbox_agent.message import Address
 
-_PARTICLES = frozenset("de du des la le les van von der den ter vander vanden dos da das di del della el al ben ibn bin bel abou abu ould ait mc mac saint st sainte san o d l".split())
-_LOWER_PARTICLES = frozenset({"de", "du", "des", "van", "von", "der", "den", "ter", "dos", "da", "das", "di", "del", "della"})
-_TITLES = frozenset("m mr mme mlle monsieur madame mademoiselle dr pr me maitre docteur prof miss mrs ms".split())
-_VIA = re.compile(r"\s*(?:\(?\bvia\b.*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$", re.IGNORECASE)
+_PARTICLES = frozenset(
+    ["de", "du", "des", "la", "le", "les", "van", "von", "der", "den", "ter", "vander", "vanden", "dos", "da", "das", "di", "del", "della", "el", "al", "ben", "ibn", "bin", "bel", "abou", "abu", "ould", "ait", "mc", "mac", "saint", "st", "sainte", "san", "o", "d", "l"]
+)
+_LOWER_PARTICLES = frozenset(
+    {"de", "du", "des", "van", "von", "der", "den", "ter", "dos", "da", "das", "di", "del", "della"}
+)
+_TITLES = frozenset(["m", "mr", "mme", "mlle", "monsieur", "madame", "mademoiselle", "dr", "pr", "me", "maitre", "docteur", "prof", "miss", "mrs", "ms"])
+_VIA = re.compile(
+    r"\s*(?:\(?\bvia\b.*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-](?=[^\W\d_]))*\.?")
 _NAME_LINE = re.compile(r"^[^\W\d_][\w'’.\- ]{2,60}$")
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] ){2,}[^\W\d_](?!\S)")
-_FILE_NOISE = re.compile(r"\.[a-z0-9]{2,5}$|\d+|\b(?:cv|lm|c v|l m|cover|letter|resume|curriculum|vitae|lettre|motivation|de|candidature|du|pour|poste|charge|mission|chargee|pdf|version|final|def|fr|v|copie|copy|scan|mon|ma|et|dossier|complet)\b", re.IGNORECASE)
-_LABELLED = re.compile(r"^\W*(?:nom(?: et pr[ée]noms?)?|candidate?|candidat\(e\)|pr[ée]nom et nom|pr[ée]nom nom|nom complet|name|applicant)\s*:\s*(?P<name>.{3,60})$", re.IGNORECASE | re.MULTILINE)
+_FILE_NOISE = re.compile(
+    r"\.[a-z0-9]{2,5}$|\d+|\b(?:cv|lm|c v|l m|cover|letter|resume|curriculum|vitae|lettre|motivation|de|candidature|du|pour|poste|charge|mission|chargee|pdf|version|final|def|fr|v|copie|copy|scan|mon|ma|et|dossier|complet)\b",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(
+    r"^\W*(?:nom(?: et pr[ée]noms?)?|candidate?|candidat\(e\)|pr[ée]nom et nom|pr[ée]nom nom|nom complet|name|applicant)\s*:\s*(?P<name>.{3,60})$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _LABELLED_GIVEN = re.compile(r"^\W*pr[ée]noms?\s*:\s*(?P<name>\S.{1,40})$", re.IGNORECASE | re.MULTILINE)
 _LABELLED_SURNAME = re.compile(r"^\W*nom(?: de famille)?\s*:\s*(?P<name>\S.{1,40})$", re.IGNORECASE | re.MULTILINE)
 _PASSED_ON = re.compile(
@@ -89,7 +102,11 @@ def candidate_of(traces: Traces, address: str | None, *, papers_first: bool = Fa
     if best is None and sender is not None:
         best = _single(sender.name, traces.no_names)
     if best is None:
-        return None if address is None else Candidate(name=address, given="", surname=address.partition("@")[0], address=address)
+        return (
+            None
+            if address is None
+            else Candidate(name=address, given="", surname=address.partition("@")[0], address=address)
+        )
     return Candidate(name=best.full, given=best.given, surname=best.surname, address=address)
 
 
@@ -98,7 +115,12 @@ def _best(named: PersonName | None, written: PersonName | None, in_papers: list[
     others = [name for name in (written, *in_papers) if name is not None]
     if named is None:
         return _with_accents(others[0], others[1:]) if others else None
-    if written is not None and in_papers and not (named.folded & written.folded) and written.folded & in_papers[0].folded:
+    if (
+        written is not None
+        and in_papers
+        and not (named.folded & written.folded)
+        and written.folded & in_papers[0].folded
+    ):
         return _with_accents(written, in_papers)
     return _with_accents(named, others)
 
@@ -149,7 +171,12 @@ def _split(words: list[str], addr_spec: str) -> PersonName | None:
     if first_given and last_given and _reversed_in_address(addr_spec, words):
         return _surname_first(words)
     count = 1
-    while count < len(words) - 1 and _is_given(words[count]) and _is_given(words[0]) and fold(words[count]) not in _PARTICLES:
+    while (
+        count < len(words) - 1
+        and _is_given(words[count])
+        and _is_given(words[0])
+        and fold(words[count]) not in _PARTICLES
+    ):
         count += 1
     return PersonName(well_cased(" ".join(words[:count])), well_cased(" ".join(words[count:])))
 
@@ -213,12 +240,20 @@ def _cased(word: str, *, first: bool) -> str:
 def _in_text(text: str, address: str | None, no_names: Collection[str]) -> PersonName | None:
     """A name in the last lines, as people sign, or where the text says "je m'appelle"."""
     lines = [line.strip(" \t*_-–,.") for line in text.split("\n") if line.strip()]
-    found = re.search(r"(?:je m['’ ]?appel+e|je me nomme|my name is|moi c['’ ]?est|je suis (?:mme|m\.|mlle|madame|monsieur)) +(?P<name>[^,.;:!?\n]{3,60})", text, re.IGNORECASE)
+    found = re.search(
+        r"(?:je m['’ ]?appel+e|je me nomme|my name is|moi c['’ ]?est|je suis (?:mme|m\.|mlle|madame|monsieur)) +(?P<name>[^,.;:!?\n]{3,60})",
+        text,
+        re.IGNORECASE,
+    )
     if found is not None:
         words = found["name"].split()
         for count in (3, 2):
             name = name_of(" ".join(words[:count]), address or "", no_names)
-            if name is not None and (len(words) <= count or _plausible(name, address)) and not (count == 3 and fold(words[2]) in {"et", "j", "je", "and", "i", "age", "agee"}):  # noqa: PLR2004
+            if (
+                name is not None
+                and (len(words) <= count or _plausible(name, address))
+                and not (count == 3 and fold(words[2]) in {"et", "j", "je", "and", "i", "age", "agee"})
+            ):
                 return name
     for line in reversed(lines[-_LAST_LINES:]):
         for piece in re.split(r"\s+[-–|•·/]\s+|,\s|\t", line)[:2]:
@@ -272,7 +307,9 @@ def _in_file_name(file_name: str, address: str | None, no_names: Collection[str]
 
 def _from_address(address: str) -> PersonName | None:
     """ "jeanne.dupont75@…" as Jeanne Dupont, where one of the parts is a first name."""
-    parts = [part for part in re.split(r"[._\-]+", re.sub(r"\d+", "", address.partition("@")[0].partition("+")[0])) if part]
+    parts = [
+        part for part in re.split(r"[._\-]+", re.sub(r"\d+", "", address.partition("@")[0].partition("+")[0])) if part
+    ]
     if not 2 <= len(parts) <= 3 or not all(part.isalpha() and len(part) > 1 for part in parts):  # noqa: PLR2004
         return None
     if fold(parts[0]) in GIVEN_NAMES or fold(parts[-1]) not in GIVEN_NAMES:
@@ -300,7 +337,11 @@ def passed_on(text: str, no_names: Collection[str]) -> PersonName | None:
         for count in (4, 3, 2):
             some = words[:count] if found["before"] else words[-count:]
             name = name_of(" ".join(some), "", no_names) if len(some) == count else None
-            if name is not None and _plausible(name, None) and all(word[:1].isupper() or fold(word) in _PARTICLES for word in some):
+            if (
+                name is not None
+                and _plausible(name, None)
+                and all(word[:1].isupper() or fold(word) in _PARTICLES for word in some)
+            ):
                 return name
     return None
 

@@ -24,7 +24,9 @@ _SEPARATOR = re.compile(
     r"^[>\s]*[-_*=~–—]{2,}\s*(?P<words>[^\W\d_][^-_*=~–—]{3,60}?)\s*[-_*=~–—]{2,}\s*:?\s*$|^[>\s]*(?P<bare>[^\W\d_][^:]{5,50}?)\s*:\s*$"
 )
 _RULE = re.compile(r"^\s*[_-]{10,}\s*$")
-_ORIGINAL = re.compile(r"message d ?origine|message original|mail original|original message|courriel original|message initial")
+_ORIGINAL = re.compile(
+    r"message d ?origine|message original|mail original|original message|courriel original|message initial"
+)
 _FORWARDED = re.compile(
     r"message (?:transfere|reexpedie|transmis)|mail transfere|courriel transfere|forwarded message|message forwarded|"
     r"begin forwarded message|debut du message (?:transfere|reexpedie)|forwarded mail|weitergeleitete nachricht"
@@ -59,7 +61,8 @@ _PHONE = re.compile(
     re.IGNORECASE,
 )
 _MAILBOX = re.compile(
-    r"(?P<name>[^<>\[\]\n]{0,120}?)\s*[<\[(]?\s*(?:mailto:)?(?P<spec>[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(?:\.[\w-]+)+)", re.UNICODE
+    r"(?P<name>[^<>\[\]\n]{0,120}?)\s*[<\[(]?\s*(?:mailto:)?(?P<spec>[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(?:\.[\w-]+)+)",
+    re.UNICODE,
 )
 
 

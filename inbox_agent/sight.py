@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from inbox_agent.rules import Cue, RecognitionRules, Rules
 
 _PREFIX = re.compile(
-    r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?P<prefix>re|réf|rép|rep|aw|sv|tr|fwd|fw|wg|i|transf|transfert|réponse)(?:\s*\[\d+\]|\(\d+\))?\s*:\s*", re.IGNORECASE
+    r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?P<prefix>re|réf|rép|rep|aw|sv|tr|fwd|fw|wg|i|transf|transfert|réponse)(?:\s*\[\d+\]|\(\d+\))?\s*:\s*",
+    re.IGNORECASE,
 )
 _FORWARD_PREFIXES = frozenset({"tr", "fwd", "fw", "wg", "i", "transf", "transfert"})
 _LINK = re.compile(r"https?://(?P<host>[\w.-]{3,120})(?P<path>/[^\s<>\"')\]]{0,300})?", re.IGNORECASE)
@@ -40,7 +41,7 @@ class Hit:
 
     def evidence(self) -> Evidence:
         """As it is shown: positive weights speak for an application."""
-        against = self.cue.speaks not in (Speaks.APPLICATION, Speaks.FOLLOW_UP)
+        against = self.cue.speaks not in (Speaks.APPLICATION, Speaks.FOLLOW_UP, Speaks.FACT)
         return Evidence(
             self.cue.id, f"{self.cue.says} : « {self.quote} »", -self.cue.weight if against else self.cue.weight
         )
@@ -143,7 +144,13 @@ def scores_of(hits: Mapping[str, Hit]) -> dict[Speaks, float]:
 
 
 def see(
-    message: Message, own: str, quoted: str, pieces: tuple[Piece, ...], offers: tuple[Offer, ...], rules: Rules, staff: Staff
+    message: Message,
+    own: str,
+    quoted: str,
+    pieces: tuple[Piece, ...],
+    offers: tuple[Offer, ...],
+    rules: Rules,
+    staff: Staff,
 ) -> Sight:
     """All that words, recipients and pieces say about one message."""
     subject, prefixes = bare_subject(message.subject)

@@ -1,0 +1,535 @@
+"""Message × extracts × offers × rules → Reading: what kind of message this is, for which offer, from whom, and why.
+
+A forward by staff is judged by the message inside it, a job board's by the candidate whom it names. Reasons are
+French: staff read them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inbox_agent import guards, verdict
+from inbox_agent.application import Candidate, Evidence, Kind, Reading
+from inbox_agent.extract import language_of
+from inbox_agent.offer_choice import Choice, choose
+from inbox_agent.person import PersonName, Traces, addresses_written, candidate_of, passed_on
+from inbox_agent.pieces import Piece, letter_in_body, pieces_of
+from inbox_agent.quoting import Forwarded, Written, take_apart
+from inbox_agent.rules import Speaks
+from inbox_agent.sight import Sight, bare_subject, is_forward_prefix, is_from, see
+from inbox_agent.verdict import Verdict
+
+if TYPE_CHECKING:
+    from inbox_agent.extract import Extract
+    from inbox_agent.message import Address, Message
+    from inbox_agent.offer import Offer, Staff
+    from inbox_agent.rules import Rules
+
+_EVIDENCE_SHOWN = 14
+_PERSONAL = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
+_FOR_AN_OFFER = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Everything that the judging of one message needs; `inner` is the message inside a forward."""
+
+    message: Message
+    extracts: tuple[Extract, ...]
+    offers: tuple[Offer, ...]
+    rules: Rules
+    staff: Staff
+    written: Written
+    inner: Message | None
+    text: str
+    quoted: str
+
+    @property
+    def judged(self) -> Message:
+        """The message whose words count."""
+        return self.inner or self.message
+
+
+def recognise(
+    message: Message, extracts: tuple[Extract, ...], offers: tuple[Offer, ...], rules: Rules, staff: Staff
+) -> Reading:
+    """The reading of one message. Pure; the octets were read before."""
+    case = _case(message, extracts, offers, rules, staff)
+    sight = _sight(case)
+    found = _verdict(case, sight)
+    choice = _choice(case, sight, found)
+    found = _doubtful_offer(found, choice)
+    candidate = _candidate(case, sight, found) if found.kind in _PERSONAL else None
+    return Reading(
+        sha256=message.sha256,
+        size=message.size,
+        fingerprint=_fingerprint(message),
+        kind=found.kind,
+        offer=choice.offer.id if choice.offer is not None else None,
+        candidate=candidate,
+        sender=message.from_[0].addr_spec if message.from_ and "@" in message.from_[0].addr_spec else None,
+        subject=message.subject,
+        message_id=message.message_id,
+        thread=tuple(dict.fromkeys((*message.references, *message.in_reply_to))),
+        language=_language(case, sight),
+        received=message.received[0] if message.received else None,
+        date=message.date,
+        documents=tuple(piece.document for piece in sight.pieces),
+        evidence=_evidence(sight, found, choice),
+        never_answer=_never_answer(case, found, candidate),
+        authentication=message.all_headers("authentication-results"),
+        bounced=_bounced(message) if found.kind is Kind.AUTOMATIC else None,
+        doubt=found.doubt,
+        notes=_notes(case, sight, found, choice),
+        links=sight.links,
+        likely=choice.likely,
+    )
+
+
+def candidates_words(message: Message, staff: Staff) -> str:
+    """The body as a letter would be filed: what the candidate wrote, without quotes, also from inside a forward."""
+    written = take_apart(message.text)
+    inner = _inner(message, written, staff)
+    return written.own if inner is None else take_apart(inner.text).own
+
+
+# --- What is judged -------------------------------------------------------------------------------------------
+
+
+def _case(
+    message: Message, extracts: tuple[Extract, ...], offers: tuple[Offer, ...], rules: Rules, staff: Staff
+) -> _Case:
+    written = take_apart(message.text)
+    inner = _inner(message, written, staff)
+    body = written if inner is None else take_apart(inner.text)
+    return _Case(message, extracts, offers, rules, staff, written, inner, body.own, body.quoted)
+
+
+def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
+    """The message that somebody passes on: attached, or below the text. None where the sender speaks for himself."""
+    if message.media_type == "multipart/report":
+        return None
+    by_staff = any(staff.includes(address.addr_spec) for address in message.from_)
+    sender = message.from_[0].addr_spec if message.from_ else ""
+    for enclosed in message.enclosed:
+        from_ = enclosed.from_[0].addr_spec if enclosed.from_ else ""
+        if from_ and not staff.includes(from_) and (by_staff or from_ != sender):
+            return enclosed
+        if from_ and staff.includes(from_) and by_staff:
+            deeper = _inner(enclosed, take_apart(enclosed.text), staff)
+            if deeper is not None:
+                return deeper
+    below = written.below
+    if below is None or below.from_ is None:
+        return None
+    _, prefixes = bare_subject(message.subject)
+    if not (written.announced or is_forward_prefix(prefixes)):
+        return None
+    return _from_below(message, below, staff)
+
+
+def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | None:
+    """The forwarded text as a message, with the outer one's attachments; staff's own forwards are looked through."""
+    assert below.from_ is not None  # noqa: S101 the caller has looked
+    if staff.includes(below.from_.addr_spec):
+        deeper = take_apart(below.text)
+        return _from_below(message, deeper.below, staff) if deeper.below and deeper.below.from_ else None
+    return dataclasses.replace(
+        message,
+        from_=(below.from_,),
+        sender=None,
+        reply_to=(),
+        to=below.to,
+        cc=below.cc,
+        bcc=(),
+        subject=below.subject or bare_subject(message.subject)[0],
+        in_reply_to=(),
+        references=(),
+        text=below.text,
+        html=None,
+        enclosed=(),
+    )
+
+
+def _sight(case: _Case) -> Sight:
+    forwarded = case.inner is not None
+    pieces: tuple[Piece, ...] = pieces_of(case.extracts, case.rules.documents, forwarded=forwarded)
+    text = case.text
+    if not forwarded and case.written.below is not None and _own_again(case):
+        text = f"{text}\n\n{case.written.below.text}"
+    body = letter_in_body(text, case.rules.documents, forwarded=forwarded)
+    sight = see(
+        case.judged, text, case.quoted, pieces if body is None else (*pieces, body), case.offers, case.rules, case.staff
+    )
+    service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
+    if service is not None:
+        sight = dataclasses.replace(sight, notes=(*sight.notes, f"service de l’emploi ({service})"))
+    return sight
+
+
+def _own_again(case: _Case) -> bool:
+    """Whether what stands below is the sender's own earlier mail, sent again ("je vous renvoie ma candidature")."""
+    below = case.written.below
+    _, prefixes = bare_subject(case.message.subject)
+    if below is None or below.from_ is None or not (case.written.announced or is_forward_prefix(prefixes)):
+        return False
+    return any(address.addr_spec == below.from_.addr_spec for address in case.message.from_)
+
+
+# --- The verdict ----------------------------------------------------------------------------------------------
+
+
+def _verdict(case: _Case, sight: Sight) -> Verdict:
+    return (
+        _report(case)
+        or _calendar(case, sight)
+        or _job_board(case, sight)
+        or _machine(case, sight)
+        or _bulk(case, sight)
+        or _staff(case, sight)
+        or _person(case, sight)
+    )
+
+
+def _report(case: _Case) -> Verdict | None:
+    weights = case.rules.recognition.weights
+    message = case.message
+    if message.media_type == "multipart/report" or any(
+        attachment.media_type in ("message/delivery-status", "message/disposition-notification")
+        for attachment in message.attachments
+    ):
+        shown = Evidence("delivery_report", f"rapport de remise ({message.media_type})", -weights["delivery_report"])
+        return Verdict(Kind.AUTOMATIC, ("delivery_report",), evidence=(shown,))
+    return None
+
+
+def _calendar(case: _Case, sight: Sight) -> Verdict | None:
+    message = case.message
+    has = message.media_type == "text/calendar" or any(
+        attachment.media_type in ("text/calendar", "application/ics") for attachment in message.attachments
+    )
+    if not has or sight.papers:
+        return None
+    shown = Evidence("calendar", "invitation ou réponse d’agenda", -case.rules.recognition.weights["calendar"])
+    return Verdict(Kind.AUTOMATIC, ("calendar",), evidence=(shown,))
+
+
+def _job_board(case: _Case, sight: Sight) -> Verdict | None:
+    """A site that passes on an application in its own name."""
+    message, recognition = case.judged, case.rules.recognition
+    board = is_from(message.from_, recognition.lists["job_boards"])
+    by_machine = guards.machine_header(message) is not None or any(
+        _no_reply(address, recognition.lists["no_reply_names"]) or guards.is_system_name(address.addr_spec)
+        for address in message.from_
+    )
+    if board is None and not by_machine:
+        return None
+    weight = recognition.weights["job_board_sender"]
+    shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
+    if sight.has("board_passes_on"):
+        return _passed_on_by_board(case, sight, shown)
+    if sight.cvs and (board or sight.has("applies", "encloses_papers", "subject_application")):
+        return Verdict(Kind.APPLICATION, ("cv", "job_board_sender"), evidence=shown)
+    if board and sight.has("newsletter", "advert"):
+        return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
+    if board and is_from(message.from_, recognition.lists["employment_services"]) is None:
+        return Verdict(Kind.AUTOMATIC, ("job_board_sender", "receipt"), evidence=shown)
+    return None
+
+
+def _passed_on_by_board(case: _Case, sight: Sight, shown: tuple[Evidence, ...]) -> Verdict | None:
+    because = ("board_passes_on", "job_board_sender", "cv")
+    named = _named_inside(case) is not None
+    if sight.papers or named:
+        note = ("reçue par un site d’emploi",)
+        return Verdict(Kind.APPLICATION, because, evidence=shown, notes=note, third_party=True)
+    if sight.has("newsletter", "advert"):
+        return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
+    if shown:
+        return dataclasses.replace(
+            verdict.doubt("un site d’emploi annonce une candidature qu’il faut aller y chercher", *because),
+            evidence=shown,
+        )
+    return None
+
+
+def _no_reply(address: Address, names: frozenset[str]) -> bool:
+    return any(name in address.addr_spec.partition("@")[0] for name in names)
+
+
+def _machine(case: _Case, sight: Sight) -> Verdict | None:
+    """Headers of automatic mail: a verdict, unless somebody's papers come with them."""
+    message = case.message
+    field = guards.machine_header(message)
+    sender = next((a.addr_spec for a in message.from_ if guards.is_system_name(a.addr_spec)), None)
+    if field is None and sender is None:
+        return None
+    weights = case.rules.recognition.weights
+    if field is not None:
+        shown = Evidence("automatic_header", field, -weights["automatic_header"])
+    else:
+        shown = Evidence("no_reply_sender", f"From: {sender}", -weights["no_reply_sender"])
+    if case.inner is not None and any(case.staff.includes(address.addr_spec) for address in message.from_):
+        return None
+    if sight.cvs or (sight.papers and verdict.first_person(sight) >= verdict.FAIR):
+        return Verdict(Kind.APPLICATION, ("cv", "letter", "applies"), evidence=(shown,))
+    if sight.has("newsletter") or guards.bulk_header(message) is not None:
+        return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=(shown,))
+    if field is not None and field.startswith("X-Auto-Response-Suppress"):
+        return None
+    if verdict.first_person(sight) >= verdict.STRONG + verdict.WEAK and sight.has("applies"):
+        return verdict.doubt("les mots d’une candidature, mais un envoi automatique", "automatic_header", "applies")
+    return Verdict(
+        Kind.AUTOMATIC, ("automatic_header", "receipt", "out_of_office", "delivery_failure"), evidence=(shown,)
+    )
+
+
+def _bulk(case: _Case, sight: Sight) -> Verdict | None:
+    field = guards.bulk_header(case.message)
+    if field is None or any(domain in field for domain in case.staff.domains):
+        return None
+    shown = Evidence("bulk_header", field, -case.rules.recognition.weights["bulk_header"])
+    if sight.cvs and verdict.first_person(sight) >= verdict.WEAK and not sight.has("agency", "circulate_offer"):
+        return Verdict(Kind.APPLICATION, ("cv", "letter", "applies"), evidence=(shown,))
+    return Verdict(Kind.BULK, ("bulk_header", "newsletter", "advert"), evidence=(shown,))
+
+
+def _staff(case: _Case, sight: Sight) -> Verdict | None:
+    """Our own people: what they pass on is judged by what is inside, the rest is theirs."""
+    sender = next((a.addr_spec for a in case.message.from_ if case.staff.includes(a.addr_spec)), None)
+    if sender is None:
+        return None
+    weight = -case.rules.recognition.weights["staff_sender"]
+    shown = (Evidence("staff_sender", f"From: {sender}", weight),)
+    if case.inner is not None:
+        inside = verdict.of_a_person(sight, case.rules.recognition.weights)
+        if inside.kind in (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.DOUBT):
+            notes = (*inside.notes, "transférée par l’équipe")
+            return dataclasses.replace(
+                inside, notes=notes, evidence=(Evidence("forwarded_by", f"transféré par {sender}", 1.0),)
+            )
+        return Verdict(Kind.INTERNAL, ("staff_sender",), evidence=shown)
+    if sight.has("received_on_paper") and (sight.papers or sight.attached):
+        return Verdict(
+            Kind.APPLICATION,
+            ("received_on_paper", "cv"),
+            evidence=shown,
+            notes=("reçue sur papier ou en main propre, numérisée",),
+            third_party=True,
+        )
+    applies = sight.has("applies") and sight.has("encloses_papers") and sight.cvs and not sight.answers
+    if applies and not sight.has("somebody_else"):
+        return dataclasses.replace(
+            verdict.doubt("un membre de l’équipe semble postuler lui-même", "applies", "cv"), evidence=shown
+        )
+    if sight.cvs and len(sight.own.split()) < 3 and not sight.answers:  # noqa: PLR2004 a scanner's mail, or none but the file
+        return dataclasses.replace(
+            verdict.doubt("un CV envoyé depuis une de nos adresses, sans un mot", "cv"), evidence=shown
+        )
+    return Verdict(Kind.INTERNAL, ("staff_sender",), evidence=shown)
+
+
+def _person(case: _Case, sight: Sight) -> Verdict:
+    found = verdict.of_a_person(sight, case.rules.recognition.weights)
+    if case.inner is None or found.kind is not Kind.APPLICATION:
+        return found
+    by = case.message.from_[0].addr_spec if case.message.from_ else "?"
+    note = "transmise par un tiers : l’adresse du candidat est à vérifier"
+    return dataclasses.replace(
+        found,
+        notes=(*found.notes, note),
+        evidence=(*found.evidence, Evidence("forwarded_by", f"transmis par {by}", 0.5)),
+    )
+
+
+# --- The offer ------------------------------------------------------------------------------------------------
+
+
+def _choice(case: _Case, sight: Sight, found: Verdict) -> Choice:
+    if found.kind not in _FOR_AN_OFFER:
+        return Choice(None, (), tied=False, evidence=())
+    when = case.message.received[0] if case.message.received else case.message.date
+    outer = (*case.message.to, *case.message.cc, *case.message.delivered_to)
+    judged = dataclasses.replace(sight.message, delivered_to=(*sight.message.delivered_to, *outer, *case.message.from_))
+    return choose(
+        dataclasses.replace(sight, message=judged), case.offers, case.rules.recognition, when.date() if when else None
+    )
+
+
+def _doubtful_offer(found: Verdict, choice: Choice) -> Verdict:
+    if found.kind is not Kind.APPLICATION or not choice.tied:
+        return found
+    return dataclasses.replace(found, kind=Kind.DOUBT, doubt="rien ne dit à laquelle des offres la candidature répond")
+
+
+# --- The candidate --------------------------------------------------------------------------------------------
+
+
+def _candidate(case: _Case, sight: Sight, found: Verdict) -> Candidate | None:
+    message = case.judged
+    no_names = case.rules.recognition.lists["no_names"]
+    sender = _sender(case, message)
+    papers = [piece for piece in sight.cvs] + [
+        piece for piece in sight.letters if not piece.is_cv and piece.document.part != "body"
+    ]
+    traces = Traces(
+        sender=sender,
+        text=f"{case.text}\n{case.written.signature if case.inner is None else ''}",
+        papers=tuple(piece.text for piece in papers),
+        file_names=tuple(piece.document.name for piece in papers),
+        no_names=no_names,
+    )
+    address = _address(case, sight, found, sender)
+    named = _named_inside(case) if sender is None or found.third_party else None
+    if named is not None:
+        return Candidate(name=named.full, given=named.given, surname=named.surname, address=address)
+    if found.kind is Kind.DOUBT and sender is None and not papers:
+        return None
+    return candidate_of(traces, address, papers_first=found.third_party or sender is None)
+
+
+def _sender(case: _Case, message: Message) -> Address | None:
+    """The person who writes: From, or Reply-To where From is a machine's; never staff, never a site."""
+    lists = case.rules.recognition.lists
+    for address in (*message.from_, *message.reply_to):
+        if case.staff.includes(address.addr_spec) or guards.is_system_name(address.addr_spec):
+            continue
+        if is_from((address,), lists["job_boards"]) is not None and address not in message.reply_to:
+            return dataclasses.replace(address, addr_spec="") if " via " in address.name else None
+        return address
+    return None
+
+
+def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) -> str | None:
+    """Where a reply may go: the sender, or the candidate's own address in the papers or the text."""
+    inside = [piece.text for piece in sight.cvs] + [piece.text for piece in sight.letters]
+    written = [
+        spec for text in (*inside[:3], case.text) for spec in addresses_written(text) if _may_be_a_candidate(case, spec)
+    ]
+    if sender is None or not sender.addr_spec or found.third_party:
+        if sender is not None and sender.addr_spec and _through_reply_to(case, sender):
+            return sender.addr_spec
+        adviser = sender.addr_spec if sender is not None else ""
+        own = [spec for spec in written if spec != adviser]
+        if own:
+            return own[0]
+        relative = sight.has("relative") and sender is not None and sender.addr_spec
+        return sender.addr_spec if relative and sender is not None else None
+    return sender.addr_spec
+
+
+def _through_reply_to(case: _Case, sender: Address) -> bool:
+    return sender in case.judged.reply_to and sender not in case.judged.from_
+
+
+def _may_be_a_candidate(case: _Case, spec: str) -> bool:
+    domain = spec.rpartition("@")[2]
+    boards = case.rules.recognition.lists["job_boards"] | case.rules.recognition.lists["employment_services"]
+    return not (
+        case.staff.includes(spec)
+        or guards.is_system_name(spec)
+        or any(domain == board or domain.endswith("." + board) for board in boards)
+    )
+
+
+def _named_inside(case: _Case) -> PersonName | None:
+    no_names = case.rules.recognition.lists["no_names"]
+    return passed_on(f"{bare_subject(case.judged.subject)[0]}.\n{case.judged.text}", no_names)
+
+
+# --- The rest of the reading ----------------------------------------------------------------------------------
+
+
+def _never_answer(case: _Case, found: Verdict, candidate: Candidate | None) -> str | None:
+    message = case.message
+    reason = guards.never_answer(message, case.staff)
+    by_staff = any(case.staff.includes(address.addr_spec) for address in message.from_)
+    if case.inner is not None:
+        if not by_staff:
+            return reason or "passed on by somebody who is not staff: the candidate's address is not certain"
+        enclosed = case.inner in message.enclosed
+        return guards.never_answer(case.inner, case.staff) if enclosed else None
+    if reason is None or candidate is None or candidate.address is None:
+        return reason
+    senders = {address.addr_spec for address in message.from_}
+    headers = guards.machine_header(message) or guards.bulk_header(message)
+    if found.third_party and headers is None and candidate.address not in senders and not by_staff:
+        return None  # The board's own address reads nothing, the candidate's own does.
+    return reason
+
+
+def _fingerprint(message: Message) -> str:
+    sender = message.from_[0].addr_spec if message.from_ else ""
+    attached = "".join(hashlib.sha256(attachment.octets).hexdigest() for attachment in message.attachments)
+    inside = "".join(enclosed.sha256 for enclosed in message.enclosed)
+    body = f"{message.text}\0{message.html if not message.text else ''}\0{attached}\0{inside}"
+    head = (message.message_id, sender) if message.message_id else (sender, message.subject, str(message.date))
+    return hashlib.sha256("\0".join((*head, body)).encode("utf-8", "replace")).hexdigest()
+
+
+def _bounced(message: Message) -> str | None:
+    """The Message-ID of the message of ours that a delivery report is about."""
+    for enclosed in message.enclosed:
+        if enclosed.message_id:
+            return enclosed.message_id
+    return next(iter((*message.in_reply_to, *message.references[::-1])), None)
+
+
+def _language(case: _Case, sight: Sight) -> str:
+    told = language_of(case.text) if len(case.text.split()) > 5 else None  # noqa: PLR2004 fewer tell nothing
+    if told is not None:
+        return told
+    papers = [language_of(piece.text) for piece in sight.papers]
+    return next((language for language in papers if language is not None), language_of(sight.subject) or "fr")
+
+
+def _evidence(sight: Sight, found: Verdict, choice: Choice) -> tuple[Evidence, ...]:
+    """What decided first, then the rest by weight."""
+    pieces = [
+        Evidence(
+            piece.document.kind.value if piece.document.part != "body" else "letter_in_body",
+            f"{piece.document.name} : {_PIECE[piece.document.kind.value]}",
+            round(_PIECE_WEIGHT[piece.document.kind.value] * (0.75 if piece.by_name else 1.0), 1),
+        )
+        for piece in sight.pieces
+    ]
+    words = [
+        hit.evidence()
+        for name, hit in sight.hits.items()
+        if hit.cue.weight and (hit.cue.speaks is not Speaks.FACT or name in found.because)
+    ]
+    links = [Evidence("cloud_link", link[:80], 1.0) for link in sight.links[:2]]
+    everything = [*found.evidence, *pieces, *words, *sight.recipients, *choice.evidence, *links]
+    rank = {test: at for at, test in enumerate(found.because)}
+    ordered = sorted(everything, key=lambda item: (rank.get(item.test, len(rank)), -abs(item.weight)))
+    return tuple(ordered[:_EVIDENCE_SHOWN])
+
+
+_PIECE = {
+    "cv": "un CV",
+    "letter": "une lettre de motivation",
+    "cv_and_letter": "CV et lettre en un fichier",
+    "other": "autre document",
+}
+_PIECE_WEIGHT = {"cv": 4.0, "letter": 3.0, "cv_and_letter": 5.0, "other": 0.0}
+
+
+def _notes(case: _Case, sight: Sight, found: Verdict, choice: Choice) -> tuple[str, ...]:
+    if found.kind not in _PERSONAL:
+        return ()
+    notes = [*found.notes, *([] if case.inner is not None else sight.notes)]
+    if sight.links:
+        notes.append("pièces déposées sur un service de partage : à télécharger par une personne")
+    if (
+        sight.has("attaches", "encloses_papers")
+        and not sight.attached
+        and not sight.links
+        and found.kind is Kind.APPLICATION
+    ):
+        notes.append("annonce des pièces jointes, mais aucune n’est là")
+    if found.kind is Kind.APPLICATION and choice.offer is None and not choice.tied:
+        notes.append("hors offre publiée (candidature spontanée, stage ou autre poste)")
+    return tuple(dict.fromkeys(notes))

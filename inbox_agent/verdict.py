@@ -1,0 +1,291 @@
+"""Sight → kind: what an experienced secretary would make of a message, in the order in which she would ask.
+
+Machines first (their headers, then their words), then mail to many, then our own staff, then people. An
+application is never judged as anything else without a doubt; what is plainly no application is not hidden in one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inbox_agent.application import DocumentState, Evidence, Kind
+from inbox_agent.rules import Speaks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inbox_agent.sight import Sight
+
+# What one's own application says of itself; words about posts and candidates alone do not count.
+_FIRST_PERSON = ("applies", "encloses_papers", "about_oneself", "greets_as_candidate")
+_BUSINESS = ("money", "call_for_projects", "meeting", "circulate_offer", "agency", "organisation_applies")
+STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The kind, the tests that decided (their ids), and for a doubt its reason in French."""
+
+    kind: Kind
+    because: tuple[str, ...] = ()
+    doubt: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
+    third_party: bool = False
+
+
+def doubt(reason: str, *because: str) -> Verdict:
+    """A person must look, because."""
+    return Verdict(Kind.DOUBT, because, reason)
+
+
+# --- People ---------------------------------------------------------------------------------------------------
+
+
+def of_a_person(sight: Sight, weights: Mapping[str, float]) -> Verdict:
+    """The kind of a message that a person wrote who is none of our staff."""
+    for ask in (
+        _their_data,
+        _withdrawal,
+        _written_by_a_machine,
+        _to_many,
+        _business,
+        _somebody_else,
+        _afterwards,
+        _question,
+    ):
+        verdict = ask(sight, weights)
+        if verdict is not None:
+            return verdict
+    return _application(sight, weights)
+
+
+def first_person(sight: Sight) -> float:
+    """How strongly somebody applies for himself, in words."""
+    return sum(sight.hits[cue].cue.weight for cue in _FIRST_PERSON if cue in sight.hits)
+
+
+def papers_weight(sight: Sight, weights: Mapping[str, float]) -> float:
+    """What the documents weigh: a CV and a letter once each, less where only a file name speaks."""
+    cv = max(((weights["named_cv"] if piece.by_name else weights["cv"]) for piece in sight.cvs), default=0.0)
+    letters = [piece for piece in sight.letters if piece.document.part != "body"]
+    letter = max(((weights["named_letter"] if piece.by_name else weights["letter"]) for piece in letters), default=0.0)
+    body = weights["letter_in_body"] if len(letters) < len(sight.letters) else 0.0
+    return cv + max(letter, body)
+
+
+def _their_data(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
+    if not sight.has("asks_erasure") or (sight.cvs and sight.has("applies")):
+        return None
+    return Verdict(
+        Kind.ENQUIRY, ("asks_erasure",), notes=("demande relative aux données personnelles : délai légal d’un mois",)
+    )
+
+
+def _withdrawal(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
+    if not sight.has("withdraws") or sight.has("call_for_projects", "organisation_applies"):
+        return None
+    if sight.cvs and not sight.in_subject("withdraws"):
+        return None
+    if sight.has("out_of_office") and not _speaks_of_candidature(sight):
+        return None
+    return Verdict(Kind.WITHDRAWAL, ("withdraws",))
+
+
+def _speaks_of_candidature(sight: Sight) -> bool:
+    return sight.has("subject_application", "applies", "applied_before") or "candidature" in sight.own.lower()
+
+
+def _written_by_a_machine(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
+    """Out of office and non-delivery without a header that says so."""
+    if sight.papers:
+        return None
+    if sight.has("delivery_failure") and (
+        sight.in_subject("delivery_failure") or sight.hits["delivery_failure"].count > 1
+    ):
+        return Verdict(Kind.AUTOMATIC, ("delivery_failure",))
+    applying = first_person(sight)
+    if sight.has("out_of_office") and applying < FAIR and not sight.has("chaser", "adds"):
+        if sight.in_subject("out_of_office") or sight.hits["out_of_office"].count > 1:
+            return Verdict(Kind.AUTOMATIC, ("out_of_office",))
+    if sight.has("receipt") and applying < FAIR and (sight.in_subject("receipt") or sight.hits["receipt"].count > 1):
+        if not (sight.answers and sight.has("chaser", "thanks")):
+            return Verdict(Kind.AUTOMATIC, ("receipt",))
+    if sight.has("calendar_words") and applying < FAIR and any("agenda" in note for note in sight.notes):
+        return Verdict(Kind.AUTOMATIC, ("calendar_words",))
+    return None
+
+
+def _to_many(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+    bulk = sight.score(Speaks.BULK)
+    if bulk < STRONG or sight.papers:
+        return None
+    if first_person(sight) > bulk or (sight.has("agency") and not sight.has("newsletter")):
+        return None
+    return Verdict(Kind.BULK, ("newsletter", "advert"))
+
+
+def _business(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+    """Invoices, calls for projects, offers to circulate, agencies: other mail, unless somebody applies in it."""
+    other = sum(sight.hits[cue].cue.weight for cue in _BUSINESS if cue in sight.hits)
+    if other < STRONG:
+        return None
+    because = tuple(cue for cue in _BUSINESS if cue in sight.hits)
+    applying = first_person(sight)
+    papers = papers_weight(sight, weights)
+    speaks = sight.has("applies") or sight.has("encloses_papers")
+    if not speaks:
+        if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
+            return None
+        if sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight) and other < 2 * STRONG:
+            return None
+        return Verdict(Kind.OTHER, because)
+    if applying + papers >= other + 1:
+        return None
+    if (
+        sight.has("organisation_applies", "agency", "circulate_offer", "call_for_projects")
+        and not sight.papers
+        and applying < other
+    ):
+        return Verdict(Kind.OTHER, because)
+    if applying < other and not papers:
+        return Verdict(Kind.OTHER, because)
+    return doubt("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
+
+
+def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+    """A relative, an adviser, or somebody who recommends."""
+    if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
+        if sight.cvs or sight.has("internship") or sight.links:
+            note = "envoyée par un proche du candidat"
+            return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
+        return None
+    if not sight.has("somebody_else") or sight.has("applies", "about_oneself", "encloses_papers"):
+        return None
+    if sight.has("employment_adviser", "adviser_transmits") and _from_employment_service(sight):
+        if len(sight.cvs) == 1:
+            note = "transmise par un conseiller à l’emploi"
+            return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
+        if sight.cvs:
+            return doubt(
+                "un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits"
+            )
+    if sight.cvs:
+        return doubt("quelqu’un transmet ou recommande le CV d’une autre personne", "somebody_else", "cv")
+    if sight.answers or sight.has("chaser", "asks_about_post"):
+        return None
+    return Verdict(Kind.OTHER, ("somebody_else",))
+
+
+def _from_employment_service(sight: Sight) -> bool:
+    return any(note.startswith("service de l’emploi") for note in sight.notes) or sight.has("employment_adviser")
+
+
+def _afterwards(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+    """What adds to an application, corrects it or chases it."""
+    chases, adds, before = sight.has("chaser"), sight.has("adds"), sight.has("applied_before")
+    whole = bool(sight.cvs) and (bool(sight.letters) or sight.has("applies"))
+    because = tuple(cue for cue in ("chaser", "adds", "applied_before") if sight.has(cue))
+    if whole and not (sight.answers or before) and not sight.in_subject("adds") and not sight.in_subject("chaser"):
+        return _correction(sight, because)
+    if chases and not (sight.cvs and not (sight.answers or before)):
+        return Verdict(Kind.FOLLOW_UP, because)
+    if adds and (sight.papers or sight.attached or sight.answers or before or sight.links):
+        return Verdict(Kind.FOLLOW_UP, because)
+    if adds and (sight.has("encloses_papers") or sight.has("subject_application")):
+        return Verdict(Kind.FOLLOW_UP, because)
+    if sight.answers:
+        return _in_a_thread(sight, whole=whole)
+    if before and (sight.papers or sight.has("subject_application")) and not sight.has("applies"):
+        return Verdict(Kind.FOLLOW_UP, because)
+    return None
+
+
+def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
+    """A whole application that replaces an earlier one is a follow-up, where its first words say so."""
+    if not sight.has("adds"):
+        return None
+    words = sight.hits["adds"].quote.lower()
+    replaces = any(
+        word in words
+        for word in (
+            "annule",
+            "remplace",
+            "renvoie",
+            "corrig",
+            "erreur",
+            "mauvais",
+            "tromp",
+            "version",
+            "oubli",
+            "tenir compte",
+        )
+    )
+    return Verdict(Kind.FOLLOW_UP, because) if replaces else None
+
+
+def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
+    """An answer to a mail of ours without words that tell: its pieces and what it answers do."""
+    if whole and sight.has("applies"):
+        return None
+    if sight.papers:
+        return Verdict(Kind.FOLLOW_UP, ("thread", "cv", "letter"))
+    if sight.has("asks_about_post") and sight.question:
+        return None
+    about_candidature = (
+        sight.has("subject_application", "applied_before") or "candidature" in sight.quoted[:6000].lower()
+    )
+    if about_candidature and not sight.has(*_BUSINESS):
+        return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
+    return None
+
+
+def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+    if not sight.has("asks_about_post") or sight.papers:
+        return None
+    if sight.links and sight.has("encloses_papers", "applies"):
+        return None
+    asks = sight.hits["asks_about_post"].cue.weight + weights["question_mark"] * sight.question
+    asks += min(sight.hits["asks_about_post"].count - 1, 4) * 0.4
+    sends = _announces_attachments(sight)
+    if sends and sight.has("applies", "encloses_papers"):
+        return None
+    if sight.has("internship", "spontaneous") and first_person(sight) > asks:
+        return None
+    if first_person(sight) >= asks + STRONG:
+        return None
+    return Verdict(Kind.ENQUIRY, ("asks_about_post",))
+
+
+def _announces_attachments(sight: Sight) -> bool:
+    return sight.has("attaches")
+
+
+def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
+    """An application by its pieces and words, a doubt where they are thin, other mail where there is neither."""
+    papers = papers_weight(sight, weights)
+    words = sight.score(Speaks.APPLICATION)
+    told = words + min(sum(item.weight for item in sight.recipients), 2.0)
+    applying = first_person(sight)
+    because = tuple(
+        cue for cue in (*_FIRST_PERSON, "subject_application", "spontaneous", "internship") if sight.has(cue)
+    )
+    if sight.cvs or (sight.letters and applying >= WEAK):
+        return Verdict(Kind.APPLICATION, ("cv", "letter", *because))
+    unreadable = [piece for piece in sight.attached if piece.document.state is not DocumentState.READ]
+    if (unreadable or sight.links) and words >= FAIR:
+        return Verdict(Kind.APPLICATION, ("cloud_link", *because))
+    if words >= STRONG and (applying >= FAIR or sight.has("internship", "spontaneous")):
+        return Verdict(Kind.APPLICATION, because)
+    if words >= FAIR and _announces_attachments(sight):
+        return Verdict(Kind.APPLICATION, ("attaches", *because))
+    if sight.has("asks_about_post") or (sight.question and sight.has("subject_application")):
+        return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark"))
+    if papers:
+        return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
+    if words >= FAIR and told >= FAIR:
+        return doubt("parle de candidature, sans pièce et sans rien dire de précis", *because)
+    if unreadable and not sight.own.strip() and not sight.score(Speaks.OTHER):
+        return doubt("un document que personne n’a pu lire, sans un mot d’explication", "unreadable")
+    return Verdict(Kind.OTHER, tuple(hit for hit in sight.hits if sight.hits[hit].cue.speaks is Speaks.OTHER))
