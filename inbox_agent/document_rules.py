@@ -26,6 +26,8 @@ SHAPES_OF_CV = (
     "first_person",
     "second_person",
     "we",
+    "nobody",
+    "brevity",
     "very_long",
 )
 SHAPES_OF_LETTER = (
@@ -33,6 +35,9 @@ SHAPES_OF_LETTER = (
     "second_person",
     "we_more_than_i",
     "third_person",
+    "you_more_than_i",
+    "purposeless",
+    "addressed_to_nobody",
     "length",
     "place_and_date",
     "argument",
@@ -56,10 +61,12 @@ class Mark:
     `place`: anywhere, at the start of a line, or at the start of one of the first lines (title).
     `full` is how many different phrases give the whole weight. For marks of other documents the weights
     are against a CV and against a letter; for the others only the one that concerns them is set.
+    `annex`: only counts near the CV or the letter itself, since people append such papers to their file.
     """
 
     name: str
     place: str
+    annex: bool
     full: int
     cv: float
     letter: float
@@ -194,6 +201,12 @@ class _Table:
             return 1
         return value
 
+    def yes(self, key: str) -> bool:
+        value = self.content.get(key, False)
+        if not isinstance(value, bool):
+            self.fault(key, "is neither true nor false", "Write true or false.")
+        return bool(value)
+
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.content.get(key)
         if not isinstance(value, list) or not all(isinstance(text, str) and words_of(text).strip() for text in value):
@@ -271,15 +284,23 @@ def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
     weight = table.number("weight")
     phrases = table.phrases("phrases")
     return Mark(
-        name, table.place_of_mark(), table.whole("full", 1), weight if cv else 0.0, 0.0 if cv else weight, phrases
+        name,
+        table.place_of_mark(),
+        annex=False,
+        full=table.whole("full", 1),
+        cv=weight if cv else 0.0,
+        letter=0.0 if cv else weight,
+        phrases=phrases,
     )
 
 
 def _mark_of_other(name: str, table: _Table) -> Mark:
-    table.only("against_cv", "against_letter", "full", "place", "phrases")
+    table.only("against_cv", "against_letter", "annex", "full", "place", "phrases")
     against_cv, against_letter = table.number("against_cv"), table.number("against_letter")
     phrases = table.phrases("phrases")
-    return Mark(name, table.place_of_mark(), table.whole("full", 1), -against_cv, -against_letter, phrases)
+    return Mark(
+        name, table.place_of_mark(), table.yes("annex"), table.whole("full", 1), -against_cv, -against_letter, phrases
+    )
 
 
 def _names(table: _Table) -> Names:

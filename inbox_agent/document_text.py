@@ -72,7 +72,52 @@ _INCLUSIVE = re.compile(
     r"(?<=[^\W\d_])(?:[·•‧∙.⋅](?:e|es|ne|nes|trice|trices|euse|euses|s)\b)+|(?<=[^\W\d_])\((?:e|es|ne|s|trice)\)"
 )
 _BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-\n(?=[a-zà-ÿ])")
+_GLUED = 9  # letters a word on average; French has five, and beyond nine the spaces were lost on the way.
 _CELL_BREAK = re.compile(r"\t+|\|| {3,}")
+
+
+# Dates as careers write them, in folded text.
+_MONTH = (
+    r"(?:janv(?:ier)?|fevr?(?:ier)?|mars|avr(?:il)?|mai|juin|juil(?:let)?|aout|sept(?:embre)?|oct(?:obre)?"
+    r"|nov(?:embre)?|dec(?:embre)?|jan(?:uary)?|feb(?:ruary)?|march|mar|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|september|october|november|december)\.?"
+)
+_YEAR = r"(?:19[5-9]\d|20[0-4]\d)"
+_DATE = rf"(?:(?:\d\d?[/.]){{0,2}}{_YEAR}|(?:\d\d?(?:er)? )?{_MONTH} ?{_YEAR}|{_MONTH}/{_YEAR})"
+_NOW = r"(?:present|aujourd'?hui|ce jour|maintenant|actuel(?:lement)?|en cours|date|today|now|current|ongoing|\.\.\.)"
+_SPAN = re.compile(
+    rf"(?:{_DATE}|{_MONTH}|\d\d?[/.]\d\d) ?(?:-+|/|a|au|to|until|jusqu'?(?:a|en|au)|>|~) ?(?:{_DATE}|{_NOW}|\d\d\b)"
+    rf"|\b(?:depuis|since|des) (?:le )?{_DATE}"
+)
+_STARTS_WITH_DATE = re.compile(rf"[\W_]*(?:en |etes? |in |summer |fin |debut |annees? )?{_DATE}(?!\w)")
+_ENDS_WITH_DATE = re.compile(rf"(?<!\w){_DATE}[\W_]*$")
+# "5 ans chez Chronopost", "interim 3 mois"; but an age stands alone: "45 ans".
+_LENGTH_OF_WORK = re.compile(r"\b\d{1,2} (?:ans|annees|mois|years|months)\b")
+_AGE = re.compile(r"[\W_]*(?:age \w{0,2} ?:? ?)?\d\d ?ans\b")
+_PLACE_AND_DATE = re.compile(
+    rf"(?:fait )?(?:a )?[a-z][a-z' -]{{1,40}},? ?(?:le )?"
+    rf"(?:lundi |mardi |mercredi |jeudi |vendredi |samedi |dimanche )?"
+    rf"\d\d?(?:er)?[ /.-]+(?:{_MONTH}|\d\d?)[ /.-]+\d{{2,4}}\W*$"
+)
+_CAREER_LINE = 22  # words at most in a line of a career; longer is prose.
+_WORK_LINE = 9  # the same, where only a length of time tells.
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_I = _set("je j me mon ma mes moi i my myself")
+_YOU = _set("vous votre vos you your yours")
+_WE = _set("nous notre nos we our us")
+_THIRD = _set("il elle ils elles lui he she him her his their they")
+# Words that only sentences need; lists of jobs and degrees do without.
+_OF_SENTENCES = _set(
+    "je j me vous nous que qui ne pas est ai suis ce cette ces c mais si car donc ainsi afin dont ou comme plus tres"
+    " aussi il elle on se s m y sont etre avoir ont avait etait sera peut leur cela tout bien"
+    " i you we that which is am are was have has this would will can but because not it be been as"
+)
+_SENTENCE = 6  # words at least in a line that counts as one of a sentence.
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +126,25 @@ class Line:
 
     `raw` is as written; `plain` in lower case ASCII with its punctuation; `words` only letters and digits,
     with a space before, between and after, so that a phrase is found by `" phrase " in line.words`.
+    `i`, `you`, `we` and `third` count the pronouns and possessives of each person, in French and English.
+    `dated` is a line of a career, `sentence` one that is part of a sentence.
     """
 
     raw: str
     plain: str
     words: str
     count: int
+    i: int
+    you: int
+    we: int
+    third: int
+    sentence: bool
+    dated: bool
 
     @property
-    def in_capitals(self) -> bool:
-        """Whether it is written in capitals, as headings often are."""
-        return self.raw.isupper()
+    def place_and_date(self) -> bool:
+        """Whether it is the line that opens a letter: "Tours, le 12 janvier 2024"."""
+        return self.count < _SENTENCE * 2 and bool(_PLACE_AND_DATE.match(self.plain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +157,12 @@ class Passage:
     glued: bool
 
     def part(self, first: int, last: int) -> Passage:
-        """The lines first to last, last excluded."""
-        return passage_of(self.lines[max(first, 0) : last])
+        """The lines first to last, last excluded; a first before the beginning is the beginning."""
+        return _passage(self.lines[max(first, 0) : last])
 
     def without(self, first: int, last: int) -> Passage:
         """All the lines but first to last, last excluded."""
-        return passage_of(self.lines[:first] + self.lines[last:])
+        return _passage(self.lines[:first] + self.lines[last:])
 
 
 def fold(text: str) -> str:
@@ -129,19 +182,25 @@ def squeeze(words: str) -> str:
 
 def read_passage(text: str) -> Passage:
     """The text of a document or a body, levelled; what comes after `LONGEST` characters is left out."""
-    levelled = _level(text[:LONGEST])
-    levelled = _BROKEN_WORD.sub("", levelled)
-    cells = [cell for line in levelled.split("\n") for cell in _CELL_BREAK.split(line) if cell.strip()]
-    return passage_of(tuple(line for cell in cells if (line := _line(cell)) is not None))
+    levelled = _BROKEN_WORD.sub("", _level(text[:LONGEST]))
+    raws = [raw for line in levelled.split("\n") for cell in _CELL_BREAK.split(line) if (raw := cell.strip())]
+    if not raws:
+        return Passage((), " ", 0, glued=False)
+    plains = fold("\n".join(raws)).split("\n")
+    words = _NO_LETTERS.sub(" ", "\n".join(plains)).split("\n")
+    return _passage(
+        tuple(
+            _line(raw, plain, tokens)
+            for raw, plain, line in zip(raws, plains, words, strict=True)
+            if (tokens := line.split())
+        )
+    )
 
 
-def passage_of(lines: tuple[Line, ...]) -> Passage:
-    """These lines as a passage."""
+def _passage(lines: tuple[Line, ...]) -> Passage:
     count = sum(line.count for line in lines)
     words = f" {' '.join(line.words.strip() for line in lines)} "
-    letters = len(words) - count - 1
-    # French words have five letters on average; beyond nine the spaces were lost on the way.
-    return Passage(lines, words, count, glued=count > 0 and letters / count > 9)
+    return Passage(lines, words, count, glued=count > 0 and (len(words) - count - 1) / count > _GLUED)
 
 
 def _level(text: str) -> str:
@@ -152,8 +211,31 @@ def _level(text: str) -> str:
     return _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), text)
 
 
-def _line(cell: str) -> Line | None:
-    raw = cell.strip()
-    plain = fold(raw)
-    words = _NO_LETTERS.sub(" ", plain).split()
-    return Line(raw, plain, f" {' '.join(words)} ", len(words)) if words else None
+def _line(raw: str, plain: str, tokens: list[str]) -> Line:
+    count = len(tokens)
+    words = frozenset(tokens)
+    i, you, we, third = (
+        0 if words.isdisjoint(person) else sum(token in person for token in tokens)
+        for person in (_I, _YOU, _WE, _THIRD)
+    )
+    return Line(
+        raw,
+        plain,
+        f" {' '.join(tokens)} ",
+        count,
+        i,
+        you,
+        we,
+        third,
+        sentence=count >= _SENTENCE and not words.isdisjoint(_OF_SENTENCES),
+        dated=not (i or you or we) and count <= _CAREER_LINE and _is_dated(plain, count),
+    )
+
+
+def _is_dated(plain: str, count: int) -> bool:
+    """A span of dates, a date at the beginning or the end, or how long a job lasted."""
+    if not any(character.isdigit() for character in plain) or _PLACE_AND_DATE.match(plain):
+        return False
+    if _SPAN.search(plain) or _STARTS_WITH_DATE.match(plain) or (count > 1 and _ENDS_WITH_DATE.search(plain)):
+        return True
+    return count <= _WORK_LINE and bool(_LENGTH_OF_WORK.search(plain)) and not _AGE.match(plain)

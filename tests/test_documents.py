@@ -19,7 +19,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "documents"))
 
 import make  # noqa: E402 lies in a folder that is no package
-
 from inbox_agent.classify import Classified, classify, classify_body, load_document_rules  # noqa: E402 see above
 from inbox_agent.extract import extract  # noqa: E402 see above
 from inbox_agent.formats.content import Limits  # noqa: E402 see above

@@ -67,7 +67,7 @@ def bodies() -> Iterator[tuple[str, bool, str]]:
         yield name, kind == "letter", body.strip()
 
 
-def octets_of(source: Source) -> bytes:
+def octets_of(source: Source) -> bytes:  # noqa: C901, PLR0912 a table of formats
     """The document in the format of its name."""
     lines = source.text.split("\n")
     match source.file.rpartition(".")[2], source.layout:
