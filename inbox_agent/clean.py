@@ -66,15 +66,22 @@ def decode(octets: bytes, charset: str | None = None) -> tuple[str, bool]:
     UTF-8 and then Windows-1252 are tried where the label is absent, unknown, wrong or doubtful.
     """
     codec = charset_of(charset)
-    if octets.isascii() and (codec is None or codec in _DOUBTFUL):
-        return octets.decode("ascii"), charset is None or codec is not None
-    if codec is None or codec in _DOUBTFUL:
+    if codec is not None and codec not in _DOUBTFUL:
         try:
-            return octets.decode("utf-8"), codec in {None, "utf-8", "utf-8-sig"} and not (charset and not codec)
-        except UnicodeDecodeError:
-            codec = "cp1252" if codec in {None, "ascii", "iso8859-1", "utf-8", "utf-8-sig"} else codec
-            return octets.decode(codec, "replace"), charset_of(charset) in {"iso8859-1", "iso8859-15", "cp1252"}
+            return octets.decode(codec), True
+        except (UnicodeError, ValueError):
+            return octets.decode(codec, "replace"), False
+    known = charset is None or codec is not None
+    if octets.isascii():
+        return octets.decode("ascii"), known
     try:
-        return octets.decode(codec), True
-    except (UnicodeError, ValueError):
-        return octets.decode(codec, "replace"), False
+        return octets.decode("utf-8"), known and codec in {None, "utf-8", "utf-8-sig"}
+    except UnicodeDecodeError:
+        pass
+    # More sound characters than broken ones: UTF-8 that was cut or mended badly.
+    text = octets.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if len(octets) - len(text) >= broken and codec not in {"iso8859-1", "iso8859-15", "cp1252"}:
+        return text, False
+    western = "iso8859-15" if codec == "iso8859-15" else "cp1252"
+    return octets.decode(western, "replace"), codec in {"iso8859-1", "iso8859-15", "cp1252"}

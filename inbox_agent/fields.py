@@ -233,7 +233,7 @@ def _mailbox(item: _Item, before: str) -> Address | None:
     phrase, comment = clean_line(item.phrase), item.comment
     if item.angle is not None:
         name = decode_words(f"{before}, {phrase}" if before else phrase) or decode_words(comment)
-        spec = _addr_spec(item.angle) or _addr_spec(phrase)
+        spec = _addr_spec(item.angle) or (_addr_spec(phrase) if "@" in phrase else "")
         return Address(name.strip(" '\""), spec) if spec or name else None
     if not phrase:
         return None

@@ -88,10 +88,11 @@ class _Writer:
                 self._line.append("\t")
 
     def _close(self, tag: str) -> None:
+        if tag == "blockquote":
+            self._break()
+            self._quotes -= 1
         if tag in _BLOCKS:
             self._break(apart=tag in _APART)
-        if tag == "blockquote":
-            self._quotes -= 1
 
     def _write(self, text: str | None) -> None:
         if text:

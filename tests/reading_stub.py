@@ -62,7 +62,7 @@ def recognise(message, extracts, offers, rules, staff):
     )
 
 
-def misbehave(subject: str) -> None:
+def misbehave(subject: str) -> None:  # noqa: C901 a table of misdeeds
     match subject:
         case "die":
             os.abort()
@@ -78,12 +78,12 @@ def misbehave(subject: str) -> None:
             bytearray(3 << 30)
         case "nonsense":
             sys.stdout.flush()
-            os.write(ANSWERS, b"\x00\x00\x00\x05hello")
+            os.write(STATE.answers, b"\x00\x00\x00\x05hello")
         case "flood":
-            os.write(ANSWERS, b"\x7f\xff\xff\xff" + bytes(100_000))
+            os.write(STATE.answers, b"\x7f\xff\xff\xff" + bytes(100_000))
             for _ in range(100):
-                os.write(ANSWERS, bytes(100_000))
-        case "die once" if FORK_DENIED:
+                os.write(STATE.answers, bytes(100_000))
+        case "die once" if STATE.fork_denied:
             os.abort()
 
 
@@ -93,10 +93,10 @@ def attempts(subject: str) -> list[str]:
         return []
     tries = {
         "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
-        "exec": lambda: os.execv("/bin/true", ["true"]),
+        "exec": lambda: os.execv("/bin/true", ["true"]),  # noqa: S606 it must fail
         "fork": os.fork,
         "read": lambda: Path("/etc/passwd").read_bytes(),
-        "list": lambda: os.listdir("/home"),
+        "list": lambda: list(Path("/home").iterdir()),
         "write": lambda: Path("/tmp/inbox-agent-escape").write_bytes(b"x"),  # noqa: S108 it must fail
         "kill": lambda: os.kill(os.getppid(), 0),
         "environment": lambda: os.environ["INBOX_AGENT_SECRET"],
@@ -112,26 +112,23 @@ def attempts(subject: str) -> list[str]:
     return said
 
 
-ANSWERS = 0
-FORK_DENIED = False
+STATE = types.SimpleNamespace(answers=0, fork_denied=False)
 
 
 def main() -> None:
-    global ANSWERS, FORK_DENIED
     stub = types.ModuleType("inbox_agent.recognise")
     stub.recognise = recognise
     sys.modules["inbox_agent.recognise"] = stub
-    from inbox_agent import read
+    from inbox_agent import read  # noqa: PLC0415 after the stand-in is in its place
 
     confine = read.confine
 
     def confine_and_tell(*args, fork, **more):
-        global FORK_DENIED
-        FORK_DENIED = not fork
+        STATE.fork_denied = not fork
         return confine(*args, fork=fork, **more)
 
     read.confine = confine_and_tell
-    ANSWERS = os.dup(1)
+    STATE.answers = os.dup(1)
     read.main()
 
 

@@ -92,6 +92,8 @@ def _first(octets: bytes, limits: Limits) -> Content:
 
 def _pages(document: Any, limits: Limits) -> Content:
     count = len(document)
+    if not count:
+        return damaged("aucune page")
     texts: list[str] = []
     images, length = 0, 0
     drawn = False
