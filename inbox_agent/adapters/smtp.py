@@ -94,13 +94,15 @@ class SmtpSender:
         self._settings = settings
         self._wire: _Wire | None = None
 
-    def send(self, octets: bytes, *, envelope_from: str, recipient: str, before_dot: BeforeDot) -> str:
-        """Submit one message to one recipient; see ports.Sender."""
+    def send(
+        self, octets: bytes, *, envelope_from: str, recipient: str, before_dot: BeforeDot, copy_to: str | None = None
+    ) -> str:
+        """Submit one message to one recipient, and a blind copy to us; see ports.Sender."""
         body = _transparent(octets)
         wire = self._ready()
         try:
             with self._translated("offering a message"):
-                self._offer(wire, body, envelope_from, recipient)
+                self._offer(wire, body, envelope_from, (recipient, copy_to) if copy_to else (recipient,))
         except SendRefusedError:
             raise  # The connection is in order: RSET comes before the next message.
         except BaseException:
@@ -206,13 +208,14 @@ class SmtpSender:
             "check user and password, or renew the token"
         )
 
-    def _offer(self, wire: _Wire, body: bytes, envelope_from: str, recipient: str) -> None:
-        """MAIL, RCPT, DATA, up to the 354."""
-        options = self._options(wire, body, envelope_from, recipient)
+    def _offer(self, wire: _Wire, body: bytes, envelope_from: str, recipients: tuple[str, ...]) -> None:
+        """MAIL, RCPT for each, DATA, up to the 354."""
+        options = self._options(wire, body, envelope_from, *recipients)
         wire.allow(self._settings.command_timeout)
         self._require(250, *wire.docmd("MAIL", f"FROM:<{envelope_from}>{options}"))
-        wire.allow(self._settings.command_timeout)
-        self._require(250, *wire.docmd("RCPT", f"TO:<{recipient}>"), also=251)
+        for recipient in recipients:
+            wire.allow(self._settings.command_timeout)
+            self._require(250, *wire.docmd("RCPT", f"TO:<{recipient}>"), also=251)
         wire.allow(self._settings.command_timeout)
         self._require(354, *wire.docmd("DATA"))
 
