@@ -11,7 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -99,26 +99,28 @@ class Panel:
 
 
 def render_board(view: Board, templates: Templates) -> bytes:
-    """The whole file, UTF-8. Cost: about 0.1 s for 2,000 applications."""
+    """The whole file, UTF-8. Cost: about 0.2 s for 2,000 applications."""
+    return templates.render("fr/board.html.j2", view, **variables(view, templates)).encode()
+
+
+def variables(view: Board, templates: Templates) -> dict[str, Any]:
+    """What the template may use beside the fields of the view."""
     style = templates.environment.get_template("fr/_board.css.j2").render()
     script = templates.environment.get_template("fr/_board.js.j2").render()
     titles: dict[str | None, str] = {offer.id: visible(offer.title, 200) for offer in view.offers}
     panels = tuple(_panel(offer, view.generated_at.date()) for offer in view.offers)
-    text = templates.render(
-        "fr/board.html.j2",
-        view,
-        style=Markup(style),  # noqa: S704, our own file, no variable in it.
-        script=Markup(script),  # noqa: S704, the same.
-        policy=_policy(style, script),
-        panels=tuple(panel for panel in panels if not panel.closed),
-        closed=tuple(panel for panel in panels if panel.closed),
-        lines=[_line(row, titles) for row in view.rows],
-        choices=_choices(view),
-        counts=_counts(view.rows),
-        states=listing.STATE_WORDS,
-        replies={state.value: words for state, words in listing.REPLY_WORDS.items()},
-    )
-    return text.encode()
+    return {
+        "style": Markup(style),  # noqa: S704, our own file, no variable in it.
+        "script": Markup(script),  # noqa: S704, the same.
+        "policy": _policy(style, script),
+        "panels": tuple(panel for panel in panels if not panel.closed),
+        "closed": tuple(panel for panel in panels if panel.closed),
+        "lines": tuple(_line(row, titles) for row in view.rows),
+        "choices": _choices(view),
+        "counts": _counts(view.rows),
+        "states": listing.STATE_WORDS,
+        "replies": {state.value: words for state, words in listing.REPLY_WORDS.items()},
+    }
 
 
 def _policy(style: str, script: str) -> str:
@@ -213,7 +215,7 @@ def _panel(offer: OfferState, today: date) -> Panel:
     return Panel(
         key=_key(offer.id),
         title=visible(offer.title, 200),
-        deadline=listing.days_left_words(offer)
+        deadline=listing.days_left_words(offer).capitalize()
         if offer.deadline is None
         else f"Date limite{NBSP}: {day_words(offer.deadline)} ({listing.days_left_words(offer)})",
         closed=offer.days_left is not None and offer.days_left < 0,
@@ -242,4 +244,4 @@ def _bars(offer: OfferState, today: date) -> tuple[tuple[Bar, ...], str]:
         x, y = round(column * step, 2), round(_CHART_HEIGHT - height, 2)
         bars.append(Bar(x, y, round(max(step - 1.5, 1), 2), round(height, 2), words))
     span = f"du {day_words(first, year=False)} au {day_words(last, year=False)}"
-    return tuple(bars), f"Arrivées par jour {span}, {top} au plus"
+    return tuple(bars), f"Arrivées {span} (au plus {top} par jour)"

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from inbox_agent import listing
+from inbox_agent.message import Address
 from inbox_agent.outgoing import Outgoing, compose, date_header, is_addr_spec, is_message_id
 from inbox_agent.templates import fill
 from inbox_agent.wording import NBSP, count_words, day_words, french_spaces, visible
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from inbox_agent.listing import ApplicationRow, OfferState
-    from inbox_agent.message import Address
     from inbox_agent.templates import Templates
 
 _LISTED = 60  # rows shown in one section; a flood must not make a mail that no program opens
@@ -219,7 +219,7 @@ def render_digest(  # noqa: PLR0913, each is a header or what is headed.
         raise ValueError("the recipient or the Message-ID of a digest cannot be written in a header")
     headers: list[tuple[str, str | Address]] = [
         ("From", sender),
-        ("To", recipient),
+        ("To", Address("", recipient)),
         *([("Reply-To", reply_to)] if reply_to is not None else []),
         ("Subject", subject(view)),
         ("Date", date_header(sent_at)),

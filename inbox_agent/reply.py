@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, DocumentState, Where
+from inbox_agent.message import Address
 from inbox_agent.offer import DeadlineDay
 from inbox_agent.outgoing import (
     Outgoing,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from inbox_agent.application import Candidate, Document, Timing
     from inbox_agent.decision import Reply
-    from inbox_agent.message import Address
     from inbox_agent.offer import Offer
     from inbox_agent.templates import Templates
 
@@ -82,8 +82,8 @@ class ReplyView:
     """All that a reply's template may say: its fields are the template's variables.
 
     `candidate` is None where the name is unknown or does not look like one. `title` None: spontaneous.
-    `received` are the readable pieces of this message, `dossier` those of the whole application, `unlisted` how
-    many more there are. `unreadable` ask to be sent again. `missing` holds kinds ("cv", "letter"). `services` are
+    `received` are the readable pieces of this message, `dossier` those of the whole application, `unlisted` and
+    `dossier_unlisted` how many more there are. `unreadable` ask to be sent again. `missing` holds kinds ("cv", "letter"). `services` are
     names of sharing services whose links stand for files; "" is one we do not know.
     `until` is the last day that the offer names, None when there is none or when it is no longer before us;
     `until_included` says whether that day itself counts for sure.
@@ -99,6 +99,7 @@ class ReplyView:
     received: tuple[Piece, ...]
     dossier: tuple[Piece, ...]
     unlisted: int
+    dossier_unlisted: int
     unreadable: tuple[Piece, ...]
     missing: tuple[str, ...]
     services: tuple[str, ...]
@@ -130,7 +131,7 @@ def render(  # noqa: PLR0913, each is a header or what is headed.
         raise ValueError("the recipient or the Message-ID of a reply cannot be written in a header")
     headers: list[tuple[str, str | Address]] = [
         ("From", sender),
-        ("To", reply.to),
+        ("To", Address("", reply.to)),
         *([("Reply-To", reply_to)] if reply_to is not None else []),
         ("Subject", reply.subject),
         ("Date", date_header(sent_at)),
@@ -163,10 +164,10 @@ def reply_view(  # noqa: PLR0913, the facts of a decision, by name.
     links: Sequence[str] = (),
 ) -> ReplyView:
     """The view of a decision. `received_at` is aware, in the offer's zone; `earlier` are the pieces filed before."""
-    received = _pieces(documents)
-    dossier = _pieces((*earlier, *documents))
-    readable = tuple(piece for piece in received if piece.trouble is None)
-    unreadable = _wanted_again(received, missing)
+    received, before = _pieces(documents), _pieces(earlier)
+    readable = _readable(received)
+    dossier = _readable((*before, *received))
+    unreadable = _wanted_again(received, before, missing)
     until = _until(offer, received_at)
     return ReplyView(
         language=language if language in LANGUAGES else "fr",
@@ -177,8 +178,9 @@ def reply_view(  # noqa: PLR0913, the facts of a decision, by name.
         received_at=received_at,
         timing=timing,
         received=readable[:_LISTED],
-        dossier=tuple(piece for piece in dossier if piece.trouble is None)[:_LISTED],
+        dossier=dossier[:_LISTED],
         unlisted=max(0, len(readable) - _LISTED),
+        dossier_unlisted=max(0, len(dossier) - _LISTED),
         unreadable=unreadable[:_LISTED],
         missing=tuple(kind for kind in missing if kind not in {piece.kind for piece in unreadable}),
         services=services(links),
@@ -213,12 +215,19 @@ def _is_logo(document: Document) -> bool:
     return document.kind is DocumentKind.OTHER and document.media_type.startswith("image/") and document.size < _LOGO
 
 
-def _wanted_again(received: Sequence[Piece], missing: Sequence[str]) -> tuple[Piece, ...]:
-    """Unreadable files that matter: all of them while something is missing, else those known to be required."""
-    troubled = tuple(piece for piece in received if piece.trouble is not None)
-    if missing:
-        return troubled
-    return tuple(piece for piece in troubled if piece.kind != DocumentKind.OTHER.value)
+def _readable(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """Each piece once, however often it was sent."""
+    return tuple(dict.fromkeys(piece for piece in pieces if piece.trouble is None))
+
+
+def _wanted_again(received: Sequence[Piece], before: Sequence[Piece], missing: Sequence[str]) -> tuple[Piece, ...]:
+    """Unreadable files that matter: of this message, all while something is missing, else the required ones;
+    of earlier messages, those that are still missing and were not sent again.
+    """
+    troubled = [piece for piece in received if piece.trouble and (missing or piece.kind != DocumentKind.OTHER.value)]
+    again = {piece.kind for piece in received}
+    troubled += [piece for piece in before if piece.trouble and piece.kind in missing and piece.kind not in again]
+    return tuple(dict.fromkeys(troubled))
 
 
 def _until(offer: Offer | None, received_at: datetime) -> date | None:
@@ -236,7 +245,7 @@ def salutation(name: str) -> str | None:
     """A name to greet with, None when it does not look like a person's ("Gagnez 1000 €", an address)."""
     shown = visible(name, 200)
     words = shown.split()
-    if not 1 <= len(words) <= 6 or len(shown) > 60 or _NO_NAME.search(shown) or "‹" in shown:  # noqa: PLR2004, the longest of Portuguese names.
+    if not 1 <= len(words) <= 8 or len(shown) > 60 or _NO_NAME.search(shown) or "‹" in shown:  # noqa: PLR2004, the longest of Portuguese names.
         return None
     return shown if any(character.isalpha() for character in shown) else None
 
@@ -283,7 +292,7 @@ def _service(link: str) -> str:
 
 # Prefixes that mail programs put before a subject, in the languages met in France; "RE[2]:" and "RE :" too.
 _PREFIX = re.compile(
-    r"\s*(?:re|r[ée]p|réf|fwd?|tr|aw|wg|sv|vs|rv|res|enc|antw|i)\s*(?:\[\d+\]|\(\d+\))?\s*[:：]\s*", re.IGNORECASE
+    r"\s*(?:re|r[ée]p|fwd?|tr|aw|wg|sv|vs|rv|res|enc|antw)\s*(?:\[\d+\]|\(\d+\))?\s*[:：]\s*", re.IGNORECASE
 )
 
 

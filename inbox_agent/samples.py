@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, meta, nodes
 
-from inbox_agent import digest, reply
+from inbox_agent import board, digest, reply
 from inbox_agent.application import Candidate, Document, DocumentKind, DocumentState, Status, Timing, Where
 from inbox_agent.decision import ReplyTemplate
 from inbox_agent.errors import ConfigError, Fault
@@ -110,13 +110,14 @@ def reply_samples(language: str) -> Iterator[tuple[str, ReplyTemplate, reply.Rep
     bare = reply.Organisation(
         "Villes au Carré", ("Villes au Carré",), reply.Privacy("Villes au Carré", "contact@example.org")
     )
+    certificates = [_document(f"Attestation {number}.pdf", DocumentKind.OTHER) for number in range(1, 13)]
     template = ReplyTemplate
     yield "complete", template.COMPLETE, view(_CV, _LETTER, _DIPLOMA)
     yield "complete-letter-in-body", template.COMPLETE, view(_CV, _BODY)
     yield "complete-deadline-day", template.COMPLETE, view(_CV, _LETTER, days=2, timing=Timing.BOUNDARY)
     yield "complete-spontaneous", template.COMPLETE, view(_CV, _LETTER, offer=None, timing=None)
     yield "complete-no-name-no-contact", template.COMPLETE, view(_CV, _LETTER, name="", organisation=bare)
-    yield "complete-many-files", template.COMPLETE, view(_CV, _LETTER, *[_DIPLOMA] * 12)
+    yield "complete-many-files", template.COMPLETE, view(_CV, _LETTER, *certificates)
     yield "incomplete-letter", template.INCOMPLETE, view(_CV, missing=("letter",))
     yield "incomplete-both", template.INCOMPLETE, view(missing=("cv", "letter"), offer=OTHER_OFFER)
     yield "incomplete-deadline-day", template.INCOMPLETE, view(_CV, missing=("letter",), days=2, timing=Timing.BOUNDARY)
@@ -135,6 +136,8 @@ def reply_samples(language: str) -> Iterator[tuple[str, ReplyTemplate, reply.Rep
     yield "completed", template.COMPLETED, view(_LETTER, earlier=(_CV,))
     yield "still-incomplete", template.STILL_INCOMPLETE, view(_DIPLOMA, earlier=(_CV,), missing=("letter",))
     yield "still-incomplete-damaged", template.STILL_INCOMPLETE, view(_DAMAGED, earlier=(_CV,), missing=("letter",))
+    again = view(_DIPLOMA, earlier=(_LOCKED,), missing=("cv", "letter"))
+    yield "still-incomplete-earlier-locked", template.STILL_INCOMPLETE, again
     yield "withdrawn", template.WITHDRAWN, view()
     yield "withdrawn-no-contact", template.WITHDRAWN, view(organisation=bare)
 
@@ -267,6 +270,17 @@ def digest_samples() -> Iterator[tuple[str, digest.Digest]]:
     )
 
 
+def board_samples() -> Iterator[tuple[str, board.Board]]:
+    """The board of a busy spring, and that of a first day."""
+    evening = datetime(2024, 2, 13, 18, 0, tzinfo=PARIS)
+    closed = dataclasses.replace(
+        OTHER_OFFER, id="animation-2023", title="Animateur·rice de réseau", deadline=date(2023, 12, 1)
+    )
+    rows = application_rows(40)
+    yield "full", board.Board(ORGANISATION.name, evening, offer_states((OFFER, OTHER_OFFER, closed), rows, DAY), rows)
+    yield "empty", board.Board(ORGANISATION.name, evening, (), ())
+
+
 def _doubts() -> tuple[digest.Doubt, ...]:
     answers = (
         digest.LikelyAnswer("oui 12", "c’est une candidature : elle est classée et une réponse est préparée"),
@@ -313,6 +327,8 @@ def check_templates(folder: Path | None = None) -> tuple[Fault, ...]:
     for name, day in digest_samples():
         faults += _trial("fr/digest.txt.j2", name, partial(digest.text, day, templates))
         faults += _trial("fr/digest.html.j2", name, partial(digest.html, day, templates))
+    for name, whole in board_samples():
+        faults += _trial("fr/board.html.j2", name, partial(board.render_board, whole, templates))
     return tuple({(fault.file, fault.place): fault for fault in faults}.values())
 
 
@@ -320,7 +336,7 @@ def check_templates(folder: Path | None = None) -> tuple[Fault, ...]:
 _FAILURES = (TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError)
 
 
-def _trial(template: str, sample: str, render: Callable[[], str]) -> list[Fault]:
+def _trial(template: str, sample: str, render: Callable[[], object]) -> list[Fault]:
     try:
         render()
     except _FAILURES as error:
@@ -339,7 +355,7 @@ def _unknown_variables(templates: Templates) -> Iterator[Fault]:
             continue
         source, file, _ = environment.loader.get_source(environment, name)
         tree = environment.parse(source, name)
-        known = _variables(name)
+        known = _variables(name, templates)
         for variable in sorted(meta.find_undeclared_variables(tree) - known):
             lines = [found.lineno for found in tree.find_all(nodes.Name) if found.name == variable]
             near = difflib.get_close_matches(variable, known, 1)
@@ -347,10 +363,13 @@ def _unknown_variables(templates: Templates) -> Iterator[Fault]:
             yield Fault(file or name, f"line {lines[0] if lines else 1}", f'unknown variable "{variable}"', remedy)
 
 
-def _variables(name: str) -> set[str]:
+def _variables(name: str, templates: Templates) -> set[str]:
     """The variables of a template, by what it renders."""
     always = {"caller", "loop", "police"}
     if any(part in name for part in ("digest", "bulletin")):
         _, day = next(digest_samples())
         return always | {field.name for field in dataclasses.fields(day)} | set(digest.variables(day))
+    if "board" in name:
+        _, whole = next(board_samples())
+        return always | {field.name for field in dataclasses.fields(whole)} | set(board.variables(whole, templates))
     return always | {field.name for field in dataclasses.fields(reply.ReplyView)}
