@@ -260,10 +260,10 @@ class ReaderSection(Section):
     """The child processes that read messages, and their limits."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    lifetime_messages: Annotated[int, Field(ge=1, le=100000)] | None = None
+    lifetime_messages: Annotated[int, Field(ge=1, le=100000)] = 200
     memory_mb: Annotated[int, Field(ge=128, le=8192)] = 1024
-    cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 20
-    wall_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    wall_seconds: Annotated[int, Field(ge=1, le=600)] = 12
     ocr: bool = False
     ocr_pages: Annotated[int, Field(ge=1, le=50)] = 4
 

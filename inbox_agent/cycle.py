@@ -1,7 +1,7 @@
 """One pass over one mailbox: fetch, read, decide, write down, execute, in batches.
 
-While the children read one batch, the next one is fetched. A message is decided in the order of its UID,
-so that history is complete when it is looked at.
+While the children read one batch, the next one is fetched, and the one before is decided. A message is
+decided in the order of its UID, so that history is complete when it is looked at.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
 from inbox_agent.application import Reading
 from inbox_agent.decide import decide
+from inbox_agent.errors import AgentError
 from inbox_agent.execute import execute
 from inbox_agent.explain import undecidable
 from inbox_agent.fetch import batches, fetch, spooled, sweep
@@ -101,7 +104,7 @@ def _first_scope(now: Pass, uidnext: int | None) -> Sequence[int]:
         case "new":
             return now.account.mailbox.list_uids(uidnext) if uidnext else ()
         case _:
-            since = min((_published(offer, installation.now().date()) for offer in installation.offers))
+            since = min(_published(offer, installation.now().date()) for offer in installation.offers)
             return now.account.mailbox.since(
                 installation.day_start().replace(year=since.year, month=since.month, day=since.day)
             )
@@ -130,13 +133,12 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> int:
         # Whatever vanished while it was fetched was taken by a person: the position passes it.
         last_uid = max(listed.uid for listed in batch)
         journal.receive(now.name, uidvalidity, arrived, last_uid)
-        in_flight = frozenset(row.id for row in under_way.waiting) if under_way else frozenset[int]()
-        following = _start(now, in_flight)
-        decided += _finish(now, under_way)
-        under_way = following
+        read = _collect(under_way)
+        under_way = _start(now, frozenset(row.id for row, _ in read))
+        decided += _finish(now, read)
         fetched += len(batch)
         now.progress(fetched, len(uids))
-    return decided + _finish(now, under_way)
+    return decided + _finish(now, _collect(under_way))
 
 
 def _catch_up(now: Pass) -> int:
@@ -146,9 +148,17 @@ def _catch_up(now: Pass) -> int:
         batch = _start(now, frozenset())
         if not batch.waiting:
             break
-        decided += _finish(now, batch)
+        decided += _finish(now, _collect(batch))
         now.progress(0, 0)
     return decided
+
+
+_Read = list[tuple["Waiting", Reading | Unread]]
+
+
+def _collect(batch: _Batch | None) -> _Read:
+    """Wait for the children."""
+    return [] if batch is None else list(zip(batch.waiting, batch.results, strict=True))
 
 
 def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
@@ -160,20 +170,30 @@ def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
     return _Batch(waiting, installation.readers.read(paths))
 
 
-def _finish(now: Pass, batch: _Batch | None) -> int:
+def _finish(now: Pass, read: _Read) -> int:
     """Decide what was read, in order, and write it down in one transaction; then do what can be done."""
-    if batch is None or not batch.waiting:
+    if not read:
         return 0
-    read = list(zip(batch.waiting, batch.results, strict=True))
     with now.installation.journal.transaction("record") as write:
         for row, result in read:
-            match result:
-                case Reading():
-                    _record(now, write, row, result)
-                case Unread(why=why):
-                    _unread(now, write, row, why)
+            _guarded(now, write, row, result)
     _execute(now)
     return len(read)
+
+
+def _guarded(now: Pass, write: Write, row: Waiting, result: Reading | Unread) -> None:
+    """The one barrier of the main process: a message that meets a bug of ours harms no other, and is not lost."""
+    if isinstance(result, Unread):
+        _unread(now, write, row, result.why)
+        return
+    try:
+        with write.connection.begin_nested():
+            _record(now, write, row, result)
+    except (AgentError, sa.exc.SQLAlchemyError):
+        raise  # The world's fault, not the message's.
+    except Exception as error:  # noqa: BLE001 - the one barrier: whatever it is, the message is kept for a person
+        _log.exception("bug message=%d", row.id)
+        _unread(now, write, row, f"a bug: {type(error).__name__}")
 
 
 def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:

@@ -7,7 +7,9 @@ empty history.
 from __future__ import annotations
 
 import hashlib
+import json
 import mailbox
+import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from inbox_agent.application import Evidence, Kind, Reading, Status
-from inbox_agent.decide import DOUBT_FOLDER, decide
-from inbox_agent.decision import Decision, History
+from inbox_agent.decide import DOUBT_FOLDER, Policy, decide
+from inbox_agent.decision import Decision, History, ReplyMode
+from inbox_agent.offer import Staff
+from inbox_agent.offers import load_offers
 from inbox_agent.ports import Unread
+from inbox_agent.shipped import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from inbox_agent.decide import Policy
     from inbox_agent.ports import Readers
 
 
@@ -92,6 +96,45 @@ class Explained:
     source: str
     reading: Reading | None
     decision: Decision
+
+    def as_json(self) -> str:
+        """The object of design section 6 on one line."""
+        return json.dumps(decision_json(self.source, self.decision), ensure_ascii=False)
+
+
+def explained_files(arguments: Sequence[str], rules: Path | None, config: Path | None) -> Iterator[Explained]:
+    """Read and decide the messages that `arguments` name. Raises FileNotFoundError, ConfigError."""
+    from inbox_agent.adapters.readers import ChildReaders  # noqa: PLC0415 - adapters load when used
+
+    folder, policy = _policy(rules, config)
+    found = list(sources(arguments, sys.stdin.buffer.read))
+    readers = ChildReaders(folder, policy.offers, policy.staff, workers=2)
+    try:
+        yield from explain(found, readers, policy)
+    finally:
+        readers.close()
+
+
+def _policy(rules: Path | None, config: Path | None) -> tuple[Path, Policy]:
+    if config is None:
+        folder = rules or shipped("rules")
+        offers = load_offers(folder)
+        return folder, Policy(offers, Staff.of(offers))
+    from inbox_agent.config import load_config  # noqa: PLC0415 - only with --config
+
+    settings = load_config(config)
+    folder = rules or settings.rules_folder
+    offers = load_offers(folder)
+    staff = Staff.of(offers, (*settings.staff, settings.organisation.address))
+    policy = Policy(
+        offers,
+        staff,
+        mode=ReplyMode(settings.replies.mode),
+        target=settings.mailboxes[0].target,
+        trusted_authserv_id=settings.replies.trusted_authserv_id,
+        own_addresses=frozenset({settings.organisation.address}),
+    )
+    return folder, policy
 
 
 _BATCH = 32  # messages read at once: enough to keep two children busy, little on disk

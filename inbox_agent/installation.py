@@ -105,15 +105,13 @@ def locked(state: Path) -> Iterator[None]:
 @contextmanager
 def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]:
     """The whole installation. Raises ConfigError, StoreError; the state folder must be locked by the caller."""
-    from inbox_agent.adapters.readers import ChildReaders  # noqa: PLC0415 - seccomp and friends load only here
-
     clock = clock or SystemClock()
     offers = load_offers(config.rules_folder)
     staff = Staff.of(offers, (*config.staff, config.organisation.address))
     for mailbox in config.mailboxes:
         (config.state / "spool" / mailbox.name).mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal.open(config.store_url, clock)
-    readers = ChildReaders(config.rules_folder, offers, staff, workers=config.reader.workers)
+    readers = _readers(config, offers, staff)
     try:
         yield Installation(
             config=config,
@@ -130,11 +128,27 @@ def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]
         journal.close()
 
 
+def _readers(config: Config, offers: tuple[Offer, ...], staff: Staff) -> Readers:
+    from inbox_agent.adapters.readers import ChildReaders, ReaderLimits  # noqa: PLC0415 - adapters load when used
+
+    reader = config.reader
+    limits = ReaderLimits(
+        memory=reader.memory_mb * 2**20,
+        cpu=reader.cpu_seconds,
+        wall=reader.wall_seconds,
+        messages=reader.lifetime_messages,
+        ocr_pages=reader.ocr_pages if reader.ocr else 0,
+    )
+    scratch = config.state / "scratch"
+    scratch.mkdir(exist_ok=True, mode=0o700)
+    return ChildReaders(config.rules_folder, offers, staff, limits=limits, scratch=scratch, workers=reader.workers)
+
+
 def file_store(config: Config) -> FileStore:
     """The archive: a local folder, or a store named by its URL."""
     from inbox_agent.adapters.files import LocalFiles  # noqa: PLC0415 - one of two
 
-    return LocalFiles(Path(config.archive.root), group_readable=config.archive.group_readable)
+    return LocalFiles(Path(config.archive.root))
 
 
 def connect_mailbox(section: MailboxSection) -> Account:
@@ -167,7 +181,8 @@ def smtp_sender(config: Config) -> Sender | None:
             tls=config.smtp.tls,
             ca_file=config.smtp.ca_file,
             login=_login(config.smtp) if config.smtp.user else None,
-            answer_seconds=config.smtp.answer_seconds,
+            done_timeout=config.smtp.answer_seconds,
+            local_name=config.organisation.address.rpartition("@")[2],
         )
     )
 

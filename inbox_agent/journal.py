@@ -112,6 +112,7 @@ class PlannedAct:
     mailbox: str | None
     uidvalidity: int | None
     uid: int | None
+    result: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,12 @@ class Journal:
         query = _acts_query().where(acts.c.octets.is_not(None)).order_by(acts.c.id.desc()).limit(limit)
         with self._reading() as connection:
             return tuple(_planned(row) for row in connection.execute(query))
+
+    def act(self, number: int) -> PlannedAct | None:
+        """One act, None if there is none of that number."""
+        with self._reading() as connection:
+            row = connection.execute(_acts_query().where(acts.c.id == number)).one_or_none()
+        return None if row is None else _planned(row)
 
     def claim(self, act: PlannedAct) -> bool:
         """Take a pending mail for sending; False when another process has it."""
@@ -445,6 +452,24 @@ class Write:
             .values(state="quarantined", why=why, decided_at=text(self._clock.now()))
         )
 
+    def back_to_received(self, message_id: int) -> None:
+        """Out of quarantine: to be read again."""
+        self.connection.execute(
+            sa.update(messages).where(messages.c.id == message_id).values(state="received", attempts=0, why=None)
+        )
+
+    def release(self, message_id: int) -> None:
+        """Out of quarantine: left to people."""
+        self.connection.execute(
+            sa.update(messages).where(messages.c.id == message_id).values(state="done", kind=Kind.OTHER)
+        )
+
+    def published(self, application_id: int, revision: int) -> None:
+        """The archive tells this revision of an application."""
+        self.connection.execute(
+            sa.update(applications).where(applications.c.id == application_id).values(written_revision=revision)
+        )
+
     # --- deciding -----------------------------------------------------------------------------------
 
     def history(self, reading: Reading, message_id: int, day_start: datetime) -> History:
@@ -513,7 +538,10 @@ class Write:
 
     def _count_replies(self, since: datetime, *conditions: sa.ColumnElement[bool]) -> int:
         query = sa.select(sa.func.count()).where(
-            acts.c.kind.in_(_REPLY_KINDS), acts.c.created_at >= text(since), *conditions
+            acts.c.kind.in_(_REPLY_KINDS),
+            acts.c.application_id.is_not(None),
+            acts.c.created_at >= text(since),
+            *conditions,
         )
         return self.connection.scalar(query) or 0
 
@@ -803,6 +831,7 @@ def _planned(row: sa.Row[Any]) -> PlannedAct:
         mailbox=row.mailbox,
         uidvalidity=row.uidvalidity,
         uid=row.uid,
+        result=row.result,
     )
 
 

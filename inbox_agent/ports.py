@@ -107,6 +107,9 @@ class Sender(Protocol):
         SendRefusedError (5xx), SendUnknownError (lost after the dot), AuthenticationError, TlsError.
         """
 
+    def connect(self) -> None:
+        """Connect, secure and log in now; nothing is sent."""
+
     def close(self) -> None:
         """Quit, never raising."""
 

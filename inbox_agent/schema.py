@@ -64,6 +64,8 @@ messages = sa.Table(
     sa.Column("why", sa.Text),
     # Who wrote a message in doubt, so that the digest can name them; null for every other kind.
     sa.Column("doubt_from", sa.JSON(none_as_null=True)),
+    # When a person said what a message in doubt is.
+    sa.Column("resolved_at", sa.Text),
     sa.Column("decided_at", sa.Text),
     # The decision as JSON (design section 6) of what was filed; null for every other kind.
     sa.Column("decision", sa.JSON(none_as_null=True)),
@@ -140,6 +142,8 @@ acts = sa.Table(
     sa.Column("next_at", sa.Text, nullable=False),
     sa.Column("done_at", sa.Text),
     sa.Column("result", sa.Text),
+    # What people did with a draft: sent or deleted; null while it waits.
+    sa.Column("settled", sa.Text),
     sa.Index("ix_acts_state_next_at", "state", "next_at"),
     sa.Index("ix_acts_recipient_created_at", "recipient", "created_at"),
 )

@@ -1,0 +1,294 @@
+"""The commands (design section 9). Each does its work elsewhere: this module parses words and prints.
+
+Imports stand in the commands, so that `explain` does not pay for the store and `--help` pays for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inbox_agent.errors import EXIT_USAGE, AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from inbox_agent.config import Config
+    from inbox_agent.installation import Installation
+
+app = typer.Typer(
+    name="inbox-agent",
+    help="Reads a mailbox, recognises job applications, files them, acknowledges them in good French, "
+    "and reports once a day.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The configuration; else $INBOX_AGENT_CONFIG, ./config.toml, /etc/inbox-agent."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def main() -> None:
+    """The entry point: an AgentError is one sentence and its exit status, Ctrl-C is 130."""
+    try:
+        app()
+    except AgentError as error:
+        sys.stderr.write(f"inbox-agent: {error}\n")
+        raise SystemExit(error.exit_status) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+
+
+def _console() -> Console:
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _config(path: Path | None) -> Config:
+    from inbox_agent.config import config_path, load_config  # noqa: PLC0415 - slow to import
+
+    return load_config(config_path(path))
+
+
+@contextmanager
+def _installation(path: Path | None, *, lock: bool = True) -> Iterator[Installation]:
+    from inbox_agent.installation import locked, opened  # noqa: PLC0415 - slow to import
+
+    config = _config(path)
+    if not lock:
+        with opened(config) as installation:
+            yield installation
+        return
+    with locked(config.state), opened(config) as installation:
+        yield installation
+
+
+@app.command()
+def demo(
+    keep: Annotated[Path | None, typer.Option(help="Leave archive, digest and store in this folder.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A dozen sample messages through the real agent, on servers of its own on loopback."""
+    from inbox_agent.demo import demo_in_words, run_demo  # noqa: PLC0415 - the servers are an extra
+
+    result = run_demo(keep)
+    typer.echo(json.dumps(result.summary(), ensure_ascii=False) if as_json else demo_in_words(result))
+
+
+@app.command()
+def run(config: ConfigOption = None, verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
+    """Serve: poll the mailboxes, answer, report once a day, until SIGTERM."""
+    from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
+    from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
+
+    start_logging(verbose=verbose)
+    with _installation(config) as installation:
+        Daemon(installation).run()
+
+
+@app.command()
+def once(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+) -> None:
+    """One pass over every mailbox, then end."""
+    from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
+    from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
+
+    if verbose:
+        start_logging(verbose=True)
+    with _installation(config) as installation:
+        daemon = Daemon(installation)
+        daemon.prepare()
+        try:
+            with _progress("messages") as progress:
+                decided = sum(daemon.pass_over(line, progress) for line in daemon.lines.values())
+        finally:
+            daemon.close()
+        ledger = installation.journal.ledger()
+        if as_json:
+            from dataclasses import asdict  # noqa: PLC0415 - only here
+
+            typer.echo(json.dumps({"decided": decided, **asdict(ledger), "balances": ledger.balances}))
+        else:
+            typer.echo(f"{decided} decided. {_ledger_words(ledger)}")
+
+
+def _ledger_words(ledger: Any) -> str:
+    parts = ("filed", "left", "doubt", "quarantined", "pending")
+    counts = ", ".join(f"{getattr(ledger, part)} {part}" for part in parts)
+    return f"{ledger.messages} messages in scope: {counts}."
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Any]:
+    """A bar on a terminal, nothing elsewhere; gives a function of (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import Progress  # noqa: PLC0415 - the same
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+@app.command()
+def explain(
+    files: Annotated[
+        list[str], typer.Argument(help="Messages: .eml, .mbox, a folder of them, or - for standard input.")
+    ],
+    rules: Annotated[
+        Path | None, typer.Option(help="A rules folder; what it lacks comes from the rules that ship.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Take rules and reply modes from it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what would be decided about messages in files, and why. Connects nowhere, changes nothing."""
+    from inbox_agent.explain import explained_files, in_words  # noqa: PLC0415 - slow to import
+
+    try:
+        for explained in explained_files(files, rules, config):
+            typer.echo(explained.as_json() if as_json else in_words(explained))
+    except FileNotFoundError as error:
+        typer.echo(f"inbox-agent: there is no file {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+
+
+@app.command()
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Everything that can be wrong, before it is: config, rules, templates, login, folders, SMTP, clock, disk."""
+    from inbox_agent.check import check_all  # noqa: PLC0415 - slow to import
+
+    findings = list(check_all(config))
+    if as_json:
+        typer.echo(json.dumps([finding.to_json() for finding in findings], ensure_ascii=False))
+    else:
+        console = _console()
+        for finding in findings:
+            console.print(finding.line(), markup=False, style=None if finding.well else "bold red")
+    worst = max((finding.exit_status for finding in findings), default=0)
+    raise typer.Exit(worst)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write the configuration.")] = Path("config.toml"),
+) -> None:
+    """Write a configuration by asking. Nothing is overwritten, no password is written into it."""
+    from inbox_agent.init import interview  # noqa: PLC0415 - only here
+
+    interview(path)
+
+
+@app.command()
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """How the agent is: what is wrong and what to do, then the numbers."""
+    from inbox_agent.status import read_status  # noqa: PLC0415 - slow to import
+
+    with _store(config) as installation:
+        found = read_status(installation)
+    typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else found.in_words())
+    raise typer.Exit(0 if found.well else 1)
+
+
+@contextmanager
+def _store(path: Path | None) -> Iterator[Installation]:
+    """The installation for looking: a running agent is not disturbed."""
+    with _installation(path, lock=False) as installation:
+        yield installation
+
+
+@app.command()
+def digest(
+    config: ConfigOption = None,
+    date: Annotated[str | None, typer.Option(help="The day, as 2024-02-13; today if not given.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Open it in the browser.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the HTML here.")] = None,
+) -> None:
+    """Write the digest of a day as HTML. Nothing is sent: the running agent does that at its hour."""
+    from datetime import date as day_of  # noqa: PLC0415 - the option has its name
+
+    from inbox_agent.report import preview as write_preview  # noqa: PLC0415 - slow to import
+
+    with _store(config) as installation:
+        try:
+            day = day_of.fromisoformat(date) if date else installation.now().date()
+        except ValueError:
+            typer.echo(f'inbox-agent: "{date}" is no day; write it as 2024-02-13', err=True)
+            raise typer.Exit(EXIT_USAGE) from None
+        path = output or installation.config.state / "digests" / f"{day}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_preview(installation, day, path)
+    typer.echo(str(path))
+    if preview:
+        typer.launch(path.resolve().as_uri())
+
+
+@app.command()
+def outbox(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    show: Annotated[int | None, typer.Option(help="Print one mail whole.")] = None,
+    sent: Annotated[int | None, typer.Option(help="Say that an uncertain one was sent.")] = None,
+    resend: Annotated[int | None, typer.Option(help="Send an uncertain or refused one again.")] = None,
+) -> None:
+    """The replies and reports: what was sent, what waits, what is uncertain."""
+    from inbox_agent import outbox as box  # noqa: PLC0415 - slow to import
+
+    acting = sent is not None or resend is not None
+    with _installation(config, lock=acting) as installation:
+        match show, sent, resend:
+            case int(number), _, _:
+                typer.echo(box.show(installation, number))
+            case _, int(number), _:
+                typer.echo(box.say_sent(installation, number))
+            case _, _, int(number):
+                typer.echo(box.send_again(installation, number))
+            case _:
+                rows = box.listed(installation)
+                typer.echo(json.dumps(rows) if as_json else box.table(rows))
+
+
+@app.command()
+def quarantine(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    retry: Annotated[int | None, typer.Option(help="Read one again.")] = None,
+    release: Annotated[int | None, typer.Option(help="A person has seen to it: let it go.")] = None,
+    show: Annotated[int | None, typer.Option(help="The file with the octets of one.")] = None,
+) -> None:
+    """Messages that could not be read three times: list, show, retry, release."""
+    from inbox_agent import quarantine as ward  # noqa: PLC0415 - slow to import
+
+    acting = retry is not None or release is not None
+    with _installation(config, lock=acting) as installation:
+        match show, retry, release:
+            case int(number), _, _:
+                typer.echo(str(ward.octets_of(installation, number)))
+            case _, int(number), _:
+                typer.echo(ward.retry(installation, number))
+            case _, _, int(number):
+                typer.echo(ward.release(installation, number))
+            case _:
+                rows = ward.listed(installation)
+                typer.echo(json.dumps(rows) if as_json else ward.table(rows))

@@ -1,0 +1,215 @@
+"""The service: polls, digest and nightly jobs on a scheduler; one thread for mail, one for reports.
+
+The mail thread does one pass per mailbox at a time. IDLE, on a connection of its own, is a hint that makes
+the next poll come at once (libraries.md: it is never more than a hint). SIGTERM ends after the message in
+hand. The watchdog is fed by passes that made progress, never by a timer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from inbox_agent.cycle import Pass, run_pass
+from inbox_agent.errors import AgentError, AuthenticationError
+from inbox_agent.installation import connect_mailbox, smtp_sender
+from inbox_agent.publish import publish
+from inbox_agent.report import send_due_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inbox_agent.execute import Account
+    from inbox_agent.installation import Installation
+    from inbox_agent.ports import Sender
+
+_log = logging.getLogger(__name__)
+
+# Waits between tries to connect; a wrong password waits longest, so that no account is locked (threat 34).
+_BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
+_AFTER_REFUSAL = timedelta(minutes=10)
+_IDLE_SECONDS = 9 * 60  # shorter than any NAT forgets a connection (reliability.md threat 9)
+
+
+def notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)); nothing happens without it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.connect("\0" + address[1:] if address.startswith("@") else address)
+        channel.sendall(state.encode())
+
+
+@dataclass(slots=True)
+class Line:
+    """The connection to one mailbox, kept between polls; when it may be tried again after a failure."""
+
+    name: str
+    account: Account | None = None
+    failures: int = 0
+    not_before: datetime | None = None
+
+    def drop(self) -> None:
+        """Forget the connection."""
+        if self.account is not None:
+            self.account.mailbox.close()
+        self.account = None
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A running installation."""
+
+    installation: Installation
+    stop: threading.Event = field(default_factory=threading.Event)
+    lines: dict[str, Line] = field(default_factory=dict)
+    sender: Sender | None = None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop.set())
+        self.prepare()
+        scheduler = self._scheduler()
+        scheduler.start()
+        notify("READY=1\nSTATUS=En service")
+        _log.info("ready mailboxes=%d", len(self.lines))
+        self._watch(scheduler)
+        self.stop.wait()
+        notify("STOPPING=1")
+        scheduler.shutdown(wait=True)
+        self.close()
+        _log.info("stopped")
+
+    def prepare(self) -> None:
+        """Make good what a crash left; no connection yet."""
+        recovered = self.installation.journal.recover()
+        if recovered:
+            _log.warning("recovered claimed-replies=%d", recovered)
+        self.lines = {section.name: Line(section.name) for section in self.installation.config.mailboxes}
+        self.sender = smtp_sender(self.installation.config)
+
+    def close(self) -> None:
+        """Log out everywhere."""
+        for line in self.lines.values():
+            line.drop()
+        if self.sender is not None:
+            self.sender.close()
+
+    def poll(self, name: str, progress: Callable[[int, int], None] | None = None) -> None:
+        """One pass, whose trouble is written down and told, never raised: the next poll comes."""
+        line = self.lines[name]
+        if line.not_before is not None and self.installation.clock.now() < line.not_before:
+            return
+        try:
+            self.pass_over(line, progress)
+        except AgentError as error:
+            self._failed(line, error)
+        else:
+            line.failures, line.not_before = 0, None
+            self.installation.journal.polled(name, None)
+        notify(f"WATCHDOG=1\nSTATUS={self._status()}")
+
+    def pass_over(self, line: Line, progress: Callable[[int, int], None] | None = None) -> int:
+        """One pass; raises what went wrong."""
+        if line.account is None:
+            line.account = connect_mailbox(self.installation.section(line.name))
+        decided = run_pass(
+            Pass(
+                installation=self.installation,
+                name=line.name,
+                account=line.account,
+                sender=self.sender,
+                progress=lambda done, total: self._progress(done, total, progress),
+                stopping=self.stop.is_set,
+            )
+        )
+        publish(self.installation)
+        return decided
+
+    def digest(self) -> None:
+        """Send the digest if it is due and has not been sent."""
+        try:
+            send_due_digest(self.installation)
+        except AgentError as error:
+            _log.error("digest-failed %s: %s", type(error).__name__, error)
+
+    def _progress(self, done: int, total: int, further: Callable[[int, int], None] | None) -> None:
+        notify("WATCHDOG=1")
+        if further is not None:
+            further(done, total)
+
+    def _failed(self, line: Line, error: AgentError) -> None:
+        line.drop()
+        wait = _BACKOFF[min(line.failures, len(_BACKOFF) - 1)]
+        if isinstance(error, AuthenticationError):
+            wait = _AFTER_REFUSAL
+        line.failures += 1
+        line.not_before = self.installation.clock.now() + wait
+        self.installation.journal.polled(line.name, str(error))
+        _log.error("poll-failed mailbox=%s %s: %s", line.name, type(error).__name__, error)
+
+    def _status(self) -> str:
+        ledger = self.installation.journal.ledger()
+        return f"{ledger.messages} messages, {ledger.pending} en attente, {ledger.doubt} à vérifier"
+
+    def _scheduler(self) -> BackgroundScheduler:
+        """Libraries.md: no grace time, one instance, reports on a thread that no poll can hold up."""
+        config = self.installation.config
+        scheduler = BackgroundScheduler(
+            executors={"mail": ThreadPoolExecutor(1), "reports": ThreadPoolExecutor(1)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone=self.installation.zone,
+        )
+        for section in config.mailboxes:
+            scheduler.add_job(
+                self.poll,
+                IntervalTrigger(seconds=section.poll_seconds),
+                args=(section.name,),
+                id=f"poll-{section.name}",
+                executor="mail",
+                next_run_time=datetime.now(UTC),
+            )
+        at = config.digest.at
+        trigger = CronTrigger(day_of_week=",".join(config.digest.days), hour=at.hour, minute=at.minute)
+        # At start too: a digest that was due while the agent was down is sent once, late.
+        scheduler.add_job(self.digest, trigger, id="digest", executor="reports")
+        scheduler.add_job(self.digest, id="digest-missed", executor="reports")
+        return scheduler
+
+    def _watch(self, scheduler: BackgroundScheduler) -> None:
+        for section in self.installation.config.mailboxes:
+            if section.idle:
+                watcher = threading.Thread(
+                    target=self._idle, args=(section.name, scheduler), name=f"idle-{section.name}", daemon=True
+                )
+                watcher.start()
+
+    def _idle(self, name: str, scheduler: Any) -> None:
+        """Wait for the server's hint and make the next poll come at once; lost connections are polls' business."""
+        section = self.installation.section(name)
+        while not self.stop.is_set():
+            try:
+                account = connect_mailbox(section)
+                account.mailbox.select(account.folder)
+                while not self.stop.is_set():
+                    if account.mailbox.wait(_IDLE_SECONDS):
+                        scheduler.modify_job(f"poll-{name}", next_run_time=datetime.now(UTC))
+            except AuthenticationError:
+                self.stop.wait(_AFTER_REFUSAL.total_seconds())
+            except AgentError as error:
+                _log.info("idle-lost mailbox=%s %s", name, type(error).__name__)
+                self.stop.wait(60)

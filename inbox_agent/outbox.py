@@ -1,0 +1,69 @@
+"""`inbox-agent outbox`: the replies and reports, and a person's word on an uncertain one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from inbox_agent.decision import ActState
+from inbox_agent.errors import AgentError
+from inbox_agent.table import table_of
+
+if TYPE_CHECKING:
+    from inbox_agent.installation import Installation
+    from inbox_agent.journal import PlannedAct
+
+
+def listed(installation: Installation) -> list[dict[str, Any]]:
+    """The latest mails, newest first."""
+    return [
+        {
+            "id": act.id,
+            "state": act.state.value,
+            "way": act.kind.value,
+            "template": act.payload["template"],
+            "to": act.recipient,
+            "application": act.application_id,
+            "created_at": act.created_at.isoformat(timespec="seconds"),
+            "attempts": act.attempts,
+            "result": act.result,
+        }
+        for act in installation.journal.mail_acts()
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The list for a terminal."""
+    if not rows:
+        return "The outbox is empty: nothing was written yet."
+    columns = ("id", "state", "way", "template", "to", "created_at", "result")
+    return table_of(columns, [[str(row[column] or "") for column in columns] for row in rows])
+
+
+def show(installation: Installation, number: int) -> str:
+    """One mail whole, as it is or will be sent."""
+    return (_mail(installation, number).octets or b"").decode("ascii", "replace")
+
+
+def say_sent(installation: Installation, number: int) -> str:
+    """A person found that an uncertain mail was sent."""
+    act = _mail(installation, number)
+    if act.state not in (ActState.IN_DOUBT, ActState.PENDING, ActState.FAILED):
+        raise AgentError(f"mail {number} is {act.state}: only an open or refused one can be settled.")
+    installation.journal.done([(act, "sent, by a person's word")])
+    return f"Mail {number} counts as sent."
+
+
+def send_again(installation: Installation, number: int) -> str:
+    """A person wants an uncertain or refused mail to be sent again, with the same octets."""
+    act = _mail(installation, number)
+    if act.state not in (ActState.IN_DOUBT, ActState.FAILED):
+        raise AgentError(f"mail {number} is {act.state}: only an uncertain or refused one is sent again.")
+    installation.journal.resend(act, "again, by a person's word")
+    return f"Mail {number} will be sent at the next pass."
+
+
+def _mail(installation: Installation, number: int) -> PlannedAct:
+    act = installation.journal.act(number)
+    if act is None or act.octets is None:
+        raise AgentError(f"there is no mail {number}. List them with: inbox-agent outbox")
+    return act

@@ -1,0 +1,97 @@
+"""What staff read beside the files, rebuilt from the store after changes: candidature.json, register, board.
+
+Acts: writes files of ours in the archive, atomically. Nothing here is a source of truth; a crash in the
+middle leaves `revision` ahead of `written_revision`, and the next pass writes again.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from inbox_agent.archive import offer_folder
+from inbox_agent.failpoint import reach
+from inbox_agent.listing import SPONTANEOUS, offer_states
+from inbox_agent.schema import acts, applications, documents, events, messages, threads
+from inbox_agent.survey import application_rows
+
+if TYPE_CHECKING:
+    from inbox_agent.installation import Installation
+
+
+def publish(installation: Installation, *, everything: bool = False) -> int:
+    """Write what changed; how many applications that were. `everything` writes all of it anew."""
+    with installation.journal.snapshot() as connection:
+        changed = applications.c.revision > applications.c.written_revision
+        query = sa.select(applications) if everything else sa.select(applications).where(changed)
+        rows = connection.execute(query.order_by(applications.c.id)).all()
+        files = [(row.path, record_of(connection, row)) for row in rows]
+    if not rows and not everything:
+        return 0
+    for path, content in files:
+        reach("publish.write.before")
+        octets = json.dumps(content, ensure_ascii=False, indent=1).encode()
+        installation.files.write(PurePosixPath(path, "candidature.json"), octets)
+    for offer in {row.offer for row in rows}:
+        _write_register(installation, offer)
+    _write_board(installation)
+    with installation.journal.transaction("published") as write:
+        for row in rows:
+            write.published(row.id, row.revision)
+    return len(rows)
+
+
+def record_of(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
+    """All that the store knows of one application: enough to rebuild the store from the archive."""
+    own = row.id
+    founding = connection.execute(sa.select(messages.c.decision).where(messages.c.id == own)).scalar_one_or_none()
+    return {
+        **(founding or {}),
+        "number": own,
+        "application": _plain(row),
+        "messages": _rows(connection, sa.select(messages).where(messages.c.application_id == own), messages.c.id),
+        "files": _rows(connection, sa.select(documents).where(documents.c.application_id == own), documents.c.id),
+        "threads": _rows(connection, sa.select(threads).where(threads.c.application_id == own), threads.c.message_id),
+        "actions": _rows(
+            connection,
+            sa.select(*(column for column in acts.c if column is not acts.c.octets)).where(
+                acts.c.application_id == own
+            ),
+            acts.c.id,
+        ),
+        "events": _rows(connection, sa.select(events).where(events.c.application_id == own), events.c.id),
+    }
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any], order: sa.Column[Any]) -> list[dict[str, Any]]:
+    return [_plain(row) for row in connection.execute(query.order_by(order))]
+
+
+def _plain(row: sa.Row[Any]) -> dict[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name for a row as a mapping
+
+
+def _write_register(installation: Installation, offer: str | None) -> None:
+    from inbox_agent.register import Register, render_register  # noqa: PLC0415 - xlsxwriter loads only to write
+
+    with installation.journal.snapshot() as connection:
+        condition = applications.c.offer.is_(None) if offer is None else applications.c.offer == offer
+        rows = application_rows(connection, installation.zone, condition)
+    known = installation.policy.offer(offer)
+    title = known.title if known else SPONTANEOUS if offer is None else offer
+    octets = render_register(Register(title, known.deadline if known else None, offer_folder(offer), rows))
+    installation.files.write(PurePosixPath(offer_folder(offer), "suivi.xlsx"), octets)
+
+
+def _write_board(installation: Installation) -> None:
+    from inbox_agent.board import Board, render_board  # noqa: PLC0415 - loads only to write
+
+    with installation.journal.snapshot() as connection:
+        rows = application_rows(connection, installation.zone)
+    now = installation.now()
+    view = Board(installation.config.organisation.name, now, offer_states(installation.offers, rows, now.date()), rows)
+    octets = render_board(view, installation.stationery.templates)
+    installation.files.write(PurePosixPath("index.html"), octets)

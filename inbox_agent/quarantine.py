@@ -1,0 +1,67 @@
+"""`inbox-agent quarantine`: messages that could not be read three times, and what a person does with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from inbox_agent.errors import AgentError
+from inbox_agent.fetch import spooled
+from inbox_agent.table import table_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inbox_agent.installation import Installation
+
+
+def listed(installation: Installation) -> list[dict[str, Any]]:
+    """Every message in quarantine: its identity and why, nothing of what it says."""
+    return [
+        {
+            "id": row.id,
+            "mailbox": row.mailbox,
+            "uid": row.uid,
+            "received_at": row.internaldate,
+            "size": row.size,
+            "sha256": row.sha256,
+            "why": row.why,
+        }
+        for row in installation.journal.quarantined()
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The list for a terminal."""
+    if not rows:
+        return "Nothing is in quarantine."
+    columns = ("id", "mailbox", "uid", "received_at", "size", "why")
+    return table_of(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+def octets_of(installation: Installation, number: int) -> Path:
+    """The file that holds one message."""
+    row = _one(installation, number)
+    return spooled(installation.spool(row["mailbox"]), row["sha256"])
+
+
+def retry(installation: Installation, number: int) -> str:
+    """Have it read again at the next pass, three tries once more."""
+    _one(installation, number)
+    with installation.journal.transaction("retry") as write:
+        write.back_to_received(number)
+    return f"Message {number} will be read at the next pass."
+
+
+def release(installation: Installation, number: int) -> str:
+    """A person has seen to it: it counts as a message left to people, and its octets are let go."""
+    _one(installation, number)
+    with installation.journal.transaction("release") as write:
+        write.release(number)
+    return f"Message {number} is left to you."
+
+
+def _one(installation: Installation, number: int) -> dict[str, Any]:
+    for row in listed(installation):
+        if row["id"] == number:
+            return row
+    raise AgentError(f"message {number} is not in quarantine. List them with: inbox-agent quarantine")
