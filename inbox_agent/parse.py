@@ -1,6 +1,6 @@
 """Octets to Message: what a mail says, whatever is wrong with it.
 
-`parse` is total: it never raises, on any octets, in time and memory bounded by their number. The MIME tree comes
+`parse` is total: a Message comes of any octets, in time and memory bounded by their number. The MIME tree comes
 from the standard library with policy.compat32, the only one of the readers tried (policy.default, mail-parser)
 that no corpus mail defeats; a scan of the octets beforehand cuts what makes it hang or recurse (200 000 fields,
 100 000 parts, 1 000 levels). Every field value is decoded by fields.py.
@@ -60,12 +60,17 @@ _OPAQUE = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 
 
 def parse(octets: bytes) -> Message:
-    """A Message from any octets, with `defects` for whatever had to be cut or guessed. Never raises."""
+    """A Message from any octets, with `defects` for whatever had to be cut or guessed.
+
+    Raises nothing but MemoryError.
+    """
     bounded, defects = _bounded(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     try:
         entity = BytesParser(policy=policy.compat32).parsebytes(bounded)
         message = _message(entity, prefix="", level=0)
+    except MemoryError:  # Nothing is known about the message then: another try may have more.
+        raise
     except Exception as error:  # noqa: BLE001 the one barrier around a foreign parser
         logger.warning("%s defeats the MIME parser: %s", sha256[:12], type(error).__name__)
         message = _flat(bounded)

@@ -320,3 +320,69 @@ def _enclose(message: EmailMessage, octets: bytes) -> None:
     from email import message_from_bytes, policy  # noqa: PLC0415 rarely needed
 
     message.add_attachment(message_from_bytes(octets, policy=policy.default))
+
+
+# --- DOC ------------------------------------------------------------------------------------------------------
+
+
+def compound(streams: Mapping[str, bytes]) -> bytes:
+    """A compound file (MS-CFB) with these streams in its root; small ones are padded to full sectors."""
+    import struct  # noqa: PLC0415 rarely needed
+
+    sector, free, end = 512, 0xFFFFFFFF, 0xFFFFFFFE
+    names = sorted(streams, key=lambda name: (len(name), name.upper()))
+    chains: list[bytes] = []
+    fat: list[int] = []
+    starts: dict[str, int] = {}
+
+    def store(octets: bytes) -> int:
+        first, count = len(fat), max(1, -(-len(octets) // sector))
+        fat.extend([*range(first + 1, first + count), end])
+        chains.append(octets.ljust(count * sector, b"\0"))
+        return first
+
+    for name in names:
+        starts[name] = store(streams[name].ljust(4096, b"\0"))
+    entries = [_entry("Root Entry", 5, child=1 if names else free, right=free, start=end, size=0)]
+    for index, name in enumerate(names, 1):  # The siblings' tree is a list to the right: legal, if not balanced.
+        right = index + 1 if index < len(names) else free
+        size = max(len(streams[name]), 4096)
+        entries.append(_entry(name, 2, child=free, right=right, start=starts[name], size=size))
+    directory = store(b"".join(entries).ljust(-(-len(entries) // 4) * sector, b"\0"))
+    fat_at = len(fat)
+    fat.append(0xFFFFFFFD)
+    if len(fat) > sector // 4:
+        raise ValueError("more than one sector of allocation table")
+    table = struct.pack(f"<{len(fat)}I", *fat).ljust(sector, b"\xff")
+    head = struct.pack("<8s16sHHHHH6s", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3, 0xFFFE, 9, 6, b"")
+    head += struct.pack("<IIIIIIIII", 0, 1, directory, 0, 4096, end, 0, end, 0)
+    head += struct.pack("<I", fat_at).ljust(436, b"\xff")
+    return head + b"".join(chains) + table
+
+
+def _entry(name: str, kind: int, *, child: int, right: int, start: int, size: int) -> bytes:
+    import struct  # noqa: PLC0415 rarely needed
+
+    encoded = name.encode("utf-16-le") + b"\0\0"
+    return struct.pack(
+        "<64sHBBIII16sIQQIQ", encoded, len(encoded), kind, 1, 0xFFFFFFFF, right, child, b"", 0, 0, 0, start, size
+    )
+
+
+def doc(paragraphs: Sequence[str], *, encrypted: bool = False) -> bytes:
+    """A Word 97 document of two pieces, one of 8 bits and one of 16, as far as a reader of its text looks."""
+    import struct  # noqa: PLC0415 rarely needed
+
+    first, rest = paragraphs[0] + "\r", "".join(line + "\r" for line in paragraphs[1:])
+    text_at, narrow, wide = 0x600, first.encode("cp1252"), rest.encode("utf-16-le")
+    wide_at = text_at + len(narrow) + len(narrow) % 2
+    places = [(0, 0x40000000 | text_at * 2), (0, wide_at)]
+    ends = struct.pack("<3I", 0, len(first), len(first) + len(rest))
+    pieces = ends + b"".join(struct.pack("<HIH", flags, place, 0) for flags, place in places)
+    table = b"\x02" + struct.pack("<I", len(pieces)) + pieces
+    stream = bytearray(text_at)
+    struct.pack_into("<HH", stream, 0, 0xA5EC, 0xC1)
+    struct.pack_into("<H", stream, 0x0A, 0x0200 | (0x0100 if encrypted else 0))
+    struct.pack_into("<II", stream, 0x01A2, 0, len(table))
+    stream += narrow.ljust(wide_at - text_at, b"\0") + wide
+    return compound({"WordDocument": bytes(stream), "1Table": table})

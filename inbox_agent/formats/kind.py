@@ -128,7 +128,7 @@ def format_of(octets: bytes, name: str | None, declared: str) -> tuple[Format, s
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(octets, declared)
     if head.startswith(_OLE):
-        return _compound(octets, declared)
+        return _compound(octets, declared, extension)
     for magic, media_type in _PICTURES:
         if head.startswith(magic) and (magic != b"BM" or head[6:10] == bytes(4)):
             return Format.PICTURE, media_type
@@ -197,7 +197,7 @@ def _utf16(name: str) -> bytes:
     return name.encode("utf-16-le")
 
 
-def _compound(octets: bytes, declared: str) -> tuple[Format, str]:
+def _compound(octets: bytes, declared: str, extension: str) -> tuple[Format, str]:
     """Which program wrote a compound file, by the names of its streams in the directory."""
     for name, kind, media_type in (
         ("EncryptedPackage", Format.LOCKED, declared),
@@ -208,6 +208,6 @@ def _compound(octets: bytes, declared: str) -> tuple[Format, str]:
     ):
         if _utf16(name) in octets:
             return kind, media_type
-    if declared == "application/msword":
+    if declared == MEDIA_TYPES[Format.DOC] or extension in {"doc", "dot"}:
         return Format.DAMAGED, declared
     return Format.UNSUPPORTED, declared
