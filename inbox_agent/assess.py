@@ -52,8 +52,7 @@ def status(documents: tuple[Document, ...], lacking: tuple[str, ...]) -> Status:
     if not lacking:
         return Status.COMPLETE
     unknown_scan = any(
-        document.kind is DocumentKind.OTHER and document.state is DocumentState.SCANNED
-        for document in documents
+        document.kind is DocumentKind.OTHER and document.state is DocumentState.SCANNED for document in documents
     )
     return Status.DOUBT if unknown_scan else Status.INCOMPLETE
 
@@ -105,15 +104,11 @@ def _with_grace(offer: Offer, received: datetime, sent: datetime | None) -> Timi
     return _zone_of(offer, sent.astimezone(ZoneInfo(offer.timezone)).date())
 
 
-def _evidence(
-    offer: Offer, received: datetime, sent: datetime | None, zone: ZoneInfo
-) -> tuple[Evidence, ...]:
+def _evidence(offer: Offer, received: datetime, sent: datetime | None, zone: ZoneInfo) -> tuple[Evidence, ...]:
     limit = f", date limite : {day_in_words(offer.deadline)}" if offer.deadline else ""
     found = [Evidence("received_at", f"reçu le {moment_in_words(received.astimezone(zone))}{limit}", 0.0)]
     if sent is not None and abs(received - sent) >= _NOTABLE_GAP:
         hours = round((received - sent).total_seconds() / 3600)
         local = moment_in_words(sent.astimezone(zone))
-        found.append(
-            Evidence("date_gap", f"l'expéditeur date son message du {local}, soit {hours:+d} h d'écart", 0.0)
-        )
+        found.append(Evidence("date_gap", f"l'expéditeur date son message du {local}, soit {hours:+d} h d'écart", 0.0))
     return tuple(found)

@@ -27,7 +27,45 @@ class LateDocuments(StrEnum):
 
 # Domains that anybody can have an address under: being there makes nobody a member of staff.
 PUBLIC_DOMAINS = frozenset(
-    ["gmail.com", "googlemail.com", "outlook.com", "outlook.fr", "hotmail.com", "hotmail.fr", "live.com", "live.fr", "msn.com", "yahoo.com", "yahoo.fr", "ymail.com", "icloud.com", "me.com", "mac.com", "aol.com", "gmx.com", "gmx.fr", "gmx.net", "proton.me", "protonmail.com", "pm.me", "mail.com", "zoho.com", "yandex.com", "orange.fr", "wanadoo.fr", "free.fr", "sfr.fr", "neuf.fr", "laposte.net", "bbox.fr", "numericable.fr", "club-internet.fr", "aliceadsl.fr", "cegetel.net", "tutanota.com"]
+    [
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "outlook.fr",
+        "hotmail.com",
+        "hotmail.fr",
+        "live.com",
+        "live.fr",
+        "msn.com",
+        "yahoo.com",
+        "yahoo.fr",
+        "ymail.com",
+        "icloud.com",
+        "me.com",
+        "mac.com",
+        "aol.com",
+        "gmx.com",
+        "gmx.fr",
+        "gmx.net",
+        "proton.me",
+        "protonmail.com",
+        "pm.me",
+        "mail.com",
+        "zoho.com",
+        "yandex.com",
+        "orange.fr",
+        "wanadoo.fr",
+        "free.fr",
+        "sfr.fr",
+        "neuf.fr",
+        "laposte.net",
+        "bbox.fr",
+        "numericable.fr",
+        "club-internet.fr",
+        "aliceadsl.fr",
+        "cegetel.net",
+        "tutanota.com",
+    ]
 )
 
 

@@ -22,9 +22,7 @@ _SECRET_KEYS = frozenset({"password", "client_secret", "refresh_token"})
 class Section(BaseModel):
     """A table of a TOML file: unknown keys are faults, values do not change once read."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
 
 
 Model = TypeVar("Model", bound=Section)
@@ -39,9 +37,7 @@ def load(path: Path, model: type[Model]) -> Model:
             (Fault(str(path), "file", "there is no such file", "Check the path, or write it."),)
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            (Fault(str(path), "file", f"cannot be read ({error})", "Check the file."),)
-        ) from None
+        raise ConfigError((Fault(str(path), "file", f"cannot be read ({error})", "Check the file."),)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError((Fault(str(path), "syntax", str(error), "Correct the TOML there."),)) from None
     try:
@@ -64,9 +60,7 @@ def _fault(path: Path, model: type[Section], detail: ErrorDetails) -> Fault:
         return Fault(str(path), place, "is missing", "Add it.")
     problem, _, remedy = detail["msg"].removeprefix("Value error, ").partition("; ")
     problem = _shown(detail) + problem
-    return Fault(
-        str(path), place, problem, remedy or "Correct the value; config.example.toml shows what it may be."
-    )
+    return Fault(str(path), place, problem, remedy or "Correct the value; config.example.toml shows what it may be.")
 
 
 def _shown(detail: ErrorDetails) -> str:
