@@ -83,8 +83,8 @@ class ReplyView:
 
     `candidate` is None where the name is unknown or does not look like one. `title` None: spontaneous.
     `received` are the readable pieces of this message, `dossier` those of the whole application, `unlisted` and
-    `dossier_unlisted` how many more there are. `unreadable` ask to be sent again. `missing` holds kinds ("cv", "letter"). `services` are
-    names of sharing services whose links stand for files; "" is one we do not know.
+    `dossier_unlisted` how many more there are. `unreadable` ask to be sent again. `missing` holds kinds ("cv",
+    "letter"). `services` are names of sharing services whose links stand for files; "" is one we do not know.
     `until` is the last day that the offer names, None when there is none or when it is no longer before us;
     `until_included` says whether that day itself counts for sure.
     """
@@ -221,8 +221,10 @@ def _readable(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
 
 
 def _wanted_again(received: Sequence[Piece], before: Sequence[Piece], missing: Sequence[str]) -> tuple[Piece, ...]:
-    """Unreadable files that matter: of this message, all while something is missing, else the required ones;
-    of earlier messages, those that are still missing and were not sent again.
+    """The unreadable files that matter.
+
+    Of this message: all while something is missing, else the required ones. Of earlier ones: those that are still
+    missing and were not sent again.
     """
     troubled = [piece for piece in received if piece.trouble and (missing or piece.kind != DocumentKind.OTHER.value)]
     again = {piece.kind for piece in received}
