@@ -29,7 +29,7 @@ from inbox_agent.formats.content import Limits
 from inbox_agent.formats.ocr import tesseract
 from inbox_agent.offer import Offer, Staff
 from inbox_agent.parse import parse
-from inbox_agent.recognise import recognise
+from inbox_agent.recognise import candidates_words, recognise
 from inbox_agent.rules import load_rules
 from inbox_agent.sandbox import Ceiling, allow_seconds, confine
 
@@ -64,7 +64,9 @@ def read(  # noqa: PLR0913 the interface of the step
     reading = recognise(message, extracts, offers, rules, staff)
     if output is None or reading.kind in _LEFT:
         return reading
-    return dataclasses.replace(reading, documents=tuple(_written(reading, message, extracts, output)))
+    return dataclasses.replace(
+        reading, documents=tuple(_written(reading, message, extracts, staff=staff, output=output))
+    )
 
 
 def _within_limits(limits: Limits) -> Extractor:
@@ -92,11 +94,13 @@ def _attachments(message: Message, where: Where) -> Iterator[tuple[Attachment, W
         yield from _attachments(enclosed, Where.FORWARDED)
 
 
-def _written(reading: Reading, message: Message, extracts: Iterable[Extract], output: Path) -> Iterator[Document]:
+def _written(
+    reading: Reading, message: Message, extracts: Iterable[Extract], *, staff: Staff, output: Path
+) -> Iterator[Document]:
     octets_of = {extracted.part: extracted.octets for extracted in extracts}
     for rank, document in enumerate(reading.documents, 1):
-        if document.where is Where.BODY:
-            octets, name = _body(message, document).encode(), f"{rank}.txt"
+        if document.part == "body":
+            octets, name = candidates_words(message, staff).encode(), f"{rank}.txt"
         else:
             octets, name = octets_of.get(document.part, b""), f"{rank}.bin"
         if not octets:
@@ -109,13 +113,6 @@ def _written(reading: Reading, message: Message, extracts: Iterable[Extract], ou
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _body(message: Message, document: Document) -> str:
-    """The body that is the letter: that of the message, or of the one enclosed in it where its own has no text."""
-    if document.size == len(message.text.encode()) or not message.enclosed:
-        return message.text
-    return next((inner.text for inner in message.enclosed if document.size == len(inner.text.encode())), message.text)
 
 
 def _write(path: Path, octets: bytes) -> None:

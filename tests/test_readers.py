@@ -178,7 +178,8 @@ def test_a_document_that_kills_every_reader_is_damaged_and_the_others_are_read(r
     stream = zlib.compress(b"".join(b"%d 0 m %d 9 l S " % (number, number) for number in range(3_000_000)), 1)
     endless = (
         b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n4 0 obj<</Filter/FlateDecode/Length "
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n"
+        b"4 0 obj<</Filter/FlateDecode/Length "
         + str(len(stream)).encode()
         + b">>stream\n"
         + stream
