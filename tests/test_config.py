@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from inbox_agent.config import Config, Secret, load_config
 from inbox_agent.errors import AuthenticationError, ConfigError
 from inbox_agent.toml_model import Section
@@ -82,8 +82,6 @@ def test_a_default_that_the_example_shows_is_the_default():
 
 
 def load_config_of(text: str) -> Config:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         text = text.replace('password = { credential = "imap-password" }\n', "", 1)
         return load_config(write(Path(folder), text))
@@ -180,8 +178,13 @@ def test_a_secret_comes_from_a_credential_the_environment_or_a_command(tmp_path,
 
 @pytest.mark.parametrize(
     "secret",
-    [Secret(credential="absent"), Secret(env="NO_SUCH_VARIABLE_HERE"), Secret(command=["false"]), Secret(file=Path("/nowhere"))],
+    [
+        Secret(credential="absent"),
+        Secret(env="NO_SUCH_VARIABLE_HERE"),
+        Secret(command=["false"]),
+        Secret(file=Path("/nowhere")),
+    ],
 )
 def test_a_secret_that_is_not_there_is_an_authentication_error_that_names_its_place(secret):
-    with pytest.raises(AuthenticationError, match="absent|NO_SUCH_VARIABLE_HERE|false|/nowhere"):
+    with pytest.raises(AuthenticationError, match=r"absent|NO_SUCH_VARIABLE_HERE|false|/nowhere"):
         secret.read()
