@@ -20,12 +20,11 @@ from inbox_agent.document_text import Line, Passage, read_passage, squeeze, word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from inbox_agent.document_rules import Mark, Phrase, Scale, Shape
+    from inbox_agent.document_rules import Headings, Mark, Phrase, Scale, Shape
 
 __all__ = ["Classified", "DocumentRules", "classify", "classify_body", "load_document_rules"]
 
 NOTHING_WORDS = 8  # fewer words than this are a stamp or a page number, no text.
-TITLE_LINES, TITLE_WORDS = 12, 12  # a title stands in one of the first lines, and is short; a sidebar comes first.
 HEADING_WORDS, HEADING_LETTERS = 7, 45  # the longest heading, alone on its line, and before a colon.
 SHARED_LINE_WORDS = 14  # the longest line in which a heading in capitals stands beside another column.
 SHORT_HEADING = 6  # letters; a shorter word in capitals within a line is an abbreviation.
@@ -105,10 +104,11 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
     scanty = passage.count < vocabulary.few_words and (images > 0 or state is not DocumentState.READ)
     if passage.count < NOTHING_WORDS or scanty:
         return _by_name(look, vocabulary)
+    anywhere = _findings(vocabulary.other_anywhere, passage)
     first, last = _letter_passage(passage)
-    letter = _letter_score(passage, first, last, look, vocabulary)
+    letter = _letter_score(passage, first, last, anywhere, look, vocabulary)
     outside = passage.without(first, last) if letter.total >= vocabulary.letter.threshold else passage
-    return _verdict(_cv_score(outside, passage, look, vocabulary), letter, vocabulary)
+    return _verdict(_cv_score(outside, anywhere, look, vocabulary), letter, vocabulary)
 
 
 def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
@@ -121,7 +121,8 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
     if argument < needed or any(_has(phrase, passage) for phrase in rules.not_a_letter):
         return None
     look = _Look("", DocumentState.READ, None, 0, "text/plain", frozenset())
-    letter = _letter_score(passage, *_letter_passage(passage), look, vocabulary)
+    anywhere = _findings(vocabulary.other_anywhere, passage)
+    letter = _letter_score(passage, *_letter_passage(passage), anywhere, look, vocabulary)
     if letter.total < vocabulary.letter.threshold:
         return None
     return Classified(DocumentKind.LETTER, _ordered(letter.evidence), round(letter.probability, 3))
@@ -166,18 +167,14 @@ def _score(scale: Scale, evidence: Iterable[Evidence]) -> _Score:
 # --- The CV -----------------------------------------------------------------------------------------------
 
 
-def _cv_score(part: Passage, whole: Passage, look: _Look, rules: DocumentRules) -> _Score:
+def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: DocumentRules) -> _Score:
     scale = rules.cv
     headings = [(at, *pair) for at, line in enumerate(part.lines) for pair in _headings_of(line, rules.headings)]
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
-    evidence += [
-        Evidence(f"cv_{mark.name}", found, mark.cv * share) for mark, share, found in _marks_in(scale.marks, part)
-    ]
-    evidence += [
-        Evidence(f"other_{mark.name}", found, mark.cv * share)
-        for mark, share, found in _marks_of_other(rules, near=career, whole=whole)
-    ]
+    evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(scale.marks, part)]
+    annexed = _findings(rules.other_near, career)
+    evidence += [finding.evidence("other", finding.mark.cv) for finding in anywhere + annexed]
     shows_someone = bool(part.lines) and (_contacts(part) or any(line.dated for line in part.lines))
     shows_someone = shows_someone or any(item.test == "cv_person" for item in evidence)
     evidence += [
@@ -201,17 +198,18 @@ def _sections(headings: list[tuple[int, str, str]], rules: DocumentRules) -> Ite
             yield Evidence(f"cv_section_{section.name}", f"heading “{found[section.name]}”", section.weight)
 
 
-def _headings_of(line: Line, headings: dict[str, str]) -> list[tuple[str, str]]:
+def _headings_of(line: Line, headings: Headings) -> list[tuple[str, str]]:
     """Sections whose heading this line is, opens with before a colon, or shows in capitals beside something else."""
-    if line.count <= HEADING_WORDS and (section := headings.get(squeeze(line.words))):
+    words = line.words.split()
+    if line.count <= HEADING_WORDS and (section := headings.section(words)):
         return [(section, line.raw)]
     before, colon, _ = line.plain.partition(":")
-    if colon and len(before) < HEADING_LETTERS and (section := headings.get(squeeze(words_of(before)))):
+    if colon and len(before) < HEADING_LETTERS and (section := headings.section(words_of(before).split())):
         return [(section, before.strip())]
     if line.count > SHARED_LINE_WORDS:
         return []
     in_capitals = [pair for run in _runs_of_capitals(line.raw) for pair in _headings_within(run, headings)]
-    return in_capitals or _side_by_side(line, headings)
+    return in_capitals or _side_by_side(line, words, headings)
 
 
 def _runs_of_capitals(raw: str) -> list[list[str]]:
@@ -225,28 +223,28 @@ def _runs_of_capitals(raw: str) -> list[list[str]]:
     return [run for run in runs if run]
 
 
-def _headings_within(run: list[str], headings: dict[str, str]) -> list[tuple[str, str]]:
-    """Headings in a run of capitals, longest first, each word used once."""
+def _headings_within(run: list[str], headings: Headings) -> list[tuple[str, str]]:
+    """The headings that fill a run of capitals, longest first; none if anything is left over."""
     found: list[tuple[str, str]] = []
-    folded = [squeeze(words_of(token)) for token in run]
+    folded = [word for token in run for word in words_of(token).split()]
     start = 0
-    while start < len(run):
-        ends = range(len(run), start, -1)
-        glued = ((end, "".join(folded[start:end])) for end in ends)
-        match = next(
-            ((end, headings[text]) for end, text in glued if len(text) >= SHORT_HEADING and text in headings), None
-        )
-        if match:
-            found.append((match[1], " ".join(run[start : match[0]])))
-        start = match[0] if match else start + 1
+    while start < len(folded):
+        pieces = ((end, folded[start:end]) for end in range(len(folded), start, -1))
+        long = ((end, piece) for end, piece in pieces if sum(map(len, piece)) >= SHORT_HEADING)
+        match = next(((end, section) for end, piece in long if (section := headings.section(piece))), None)
+        if match is None:
+            return []
+        found.append((match[1], " ".join(folded[start : match[0]])))
+        start = match[0]
     return found
 
 
-def _side_by_side(line: Line, headings: dict[str, str]) -> list[tuple[str, str]]:
+def _side_by_side(line: Line, words: list[str], headings: Headings) -> list[tuple[str, str]]:
     """Two headings that fill a line together: "Formation Compétences"."""
-    words = line.words.split()
+    if line.count > HEADING_WORDS:
+        return []
     for cut in range(1, len(words)):
-        left, right = headings.get("".join(words[:cut])), headings.get("".join(words[cut:]))
+        left, right = headings.section(words[:cut]), headings.section(words[cut:])
         if left and right and left != right:
             return [(left, line.raw), (right, line.raw)]
     return []
@@ -316,37 +314,37 @@ def _letter_likeness(line: Line) -> float:
     return 0.1 * line.count if line.sentence or line.count >= 11 else -1.5  # noqa: PLR2004 said above
 
 
-def _letter_score(passage: Passage, first: int, last: int, look: _Look, rules: DocumentRules) -> _Score:
+def _letter_score(
+    passage: Passage, first: int, last: int, anywhere: list[_Finding], look: _Look, rules: DocumentRules
+) -> _Score:
     scale = rules.letter
     core = passage.part(first, last)
     part = passage.part(first - ABOVE_LETTER, last + BELOW_LETTER)
-    evidence = [
-        Evidence(f"letter_{mark.name}", found, mark.letter * share)
-        for mark, share, found in _marks_in(scale.marks, part)
-    ]
-    evidence += [
-        Evidence(f"other_{mark.name}", found, mark.letter * share)
-        for mark, share, found in _marks_of_other(rules, near=part, whole=passage)
-    ]
-    absent = _absent({item.test for item in evidence}, core)
+    manners = _findings(scale.marks, part)
+    annexed = _findings(rules.other_near, part)
+    evidence = [finding.evidence("letter", finding.mark.letter) for finding in manners]
+    evidence += [finding.evidence("other", finding.mark.letter) for finding in anywhere + annexed]
     evidence += [
         _weigh("letter", shape, *_letter_shape(shape.name, core, part, look, rules))
         for shape in scale.shapes
-        if shape.name not in {"purposeless", "addressed_to_nobody"} - absent
+        if shape.name not in {"purposeless", "addressed_to_nobody"}
     ]
+    evidence += _lacks(scale, evidence, core)
     if core.count < rules.least_letter_words:
         evidence.append(Evidence("letter_too_short", f"{core.count} words in sentences", -scale.needed))
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.LETTER, scale)])
 
 
-def _absent(found: set[str], core: Passage) -> set[str]:
-    """What a letter must not lack, where it lacks it."""
-    absent = set()
-    if found.isdisjoint({"letter_wish", "letter_reasons"}):
-        absent.add("purposeless")
-    if found.isdisjoint({"letter_salutation", "letter_closing", "letter_subject", "letter_title"}):
-        absent |= {"addressed_to_nobody"} if not any(line.you for line in core.lines) else set()
-    return absent
+def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Evidence]:
+    """What a letter must not lack: what it is about, and someone to whom it is written."""
+    weights = {item.test: item.weight for item in evidence}
+    purpose = sum(weights.get(f"letter_{mark}", 0.0) for mark in ("wish", "reasons", "subject", "title"))
+    manners = {f"letter_{mark}" for mark in ("salutation", "closing", "subject", "title")} & weights.keys()
+    for shape in scale.shapes:
+        if shape.name == "purposeless":
+            yield _weigh("letter", shape, max(0.0, 1 - purpose), "asks for no post and puts little forward")
+        if shape.name == "addressed_to_nobody" and not manners and not any(line.you for line in core.lines):
+            yield _weigh("letter", shape, 1.0, "no salutation, no formula, no “vous”")
 
 
 def _letter_shape(name: str, core: Passage, part: Passage, look: _Look, rules: DocumentRules) -> tuple[float, str]:
@@ -362,10 +360,6 @@ def _letter_shape(name: str, core: Passage, part: Passage, look: _Look, rules: D
             return _more_than_i(sum(line.third for line in core.lines), i, "il, elle")
         case "you_more_than_i":
             return max(0.0, (you - 1.5 * i) / (you + i)) if you else 0.0, f"“vous” {you} times, “je” {i} times"
-        case "purposeless":
-            return 1.0, "asks for no post and puts nothing forward"
-        case "addressed_to_nobody":
-            return 1.0, "no salutation, no formula, no “vous”"
         case "length":
             return core.count, f"{core.count} words"
         case "place_and_date":
@@ -408,36 +402,40 @@ _MINE = (" je ", " j ", " mon ", " ma ", " mes ", " moi ", " me ", " i ", " my "
 # --- What both have in common -----------------------------------------------------------------------------
 
 
-def _marks_in(marks: Iterable[Mark], part: Passage) -> Iterator[tuple[Mark, float, str]]:
-    """The marks that show in the part, each with its share of the weight and what was found."""
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A mark that shows, its share of the weight, and the phrases found."""
+
+    mark: Mark
+    share: float
+    found: str
+
+    def evidence(self, prefix: str, weight: float) -> Evidence:
+        return Evidence(f"{prefix}_{self.mark.name}", self.found, weight * self.share)
+
+
+def _findings(marks: Iterable[Mark], part: Passage) -> list[_Finding]:
+    """The marks that show in the part."""
+    top = part.top
+    findings = []
     for mark in marks:
-        found = list(dict.fromkeys(phrase.written for phrase in mark.phrases if _stands(phrase, mark.place, part)))
+        place = top if mark.place == "title" else part
+        holds = _opens_a_line if mark.place in {"title", "line"} else _has
+        found = [phrase.written for phrase in mark.phrases if holds(phrase, place)]
         if found:
             # One phrase of several is weaker than its share: words stray into any document.
-            yield mark, min(len(found) / mark.full, 1.0) ** 1.5, _quote(found)
+            findings.append(_Finding(mark, min(len(found) / mark.full, 1.0) ** 1.5, _quote(found)))
+    return findings
 
 
-def _marks_of_other(rules: DocumentRules, *, near: Passage, whole: Passage) -> Iterator[tuple[Mark, float, str]]:
-    """The marks of other documents: those of annexes near the CV or the letter, the rest anywhere."""
-    yield from _marks_in((mark for mark in rules.other if not mark.annex), whole)
-    yield from _marks_in((mark for mark in rules.other if mark.annex), near)
-
-
-def _stands(phrase: Phrase, place: str, part: Passage) -> bool:
-    match place:
-        case "line":
-            return any(line.words.startswith(phrase.words) for line in part.lines)
-        case "title":
-            top = part.lines[:TITLE_LINES]
-            return any(line.count <= TITLE_WORDS and line.words.startswith(phrase.words) for line in top)
-        case _:
-            return _has(phrase, part)
+def _opens_a_line(phrase: Phrase, passage: Passage) -> bool:
+    return (phrase.key is None or phrase.key in passage.distinct) and f"\n{phrase.words}" in passage.starts
 
 
 def _has(phrase: Phrase, passage: Passage) -> bool:
     if passage.glued:
         return len(phrase.squeezed) > SHORT_HEADING and phrase.squeezed in squeeze(passage.words)
-    return phrase.words in passage.words
+    return (phrase.key is None or phrase.key in passage.distinct) and phrase.words in passage.words
 
 
 def _weigh(scale: str, shape: Shape, measure: float, found: str) -> Evidence:

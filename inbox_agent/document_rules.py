@@ -7,16 +7,42 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from inbox_agent.document_text import squeeze, words_of
+from inbox_agent.document_text import squeeze, stem, words_of
 from inbox_agent.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Words that headings have or lack at will: "Mes expériences", "Parcours de formation".
+_SMALL_WORDS = frozenset(
+    (
+        "mes",
+        "mon",
+        "ma",
+        "my",
+        "nos",
+        "le",
+        "la",
+        "les",
+        "l",
+        "d",
+        "de",
+        "des",
+        "du",
+        "et",
+        "en",
+        "the",
+        "of",
+        "and",
+        "a",
+    )
+)
+_MISSPELT_WORDS = 3  # longer headings are rare, and correcting every line costs time.
+_CORRECTABLE = 7  # letters of a stem from which one wrong letter is forgiven; shorter words are too near each other.
 PLACES = ("anywhere", "line", "title")
 SHAPES_OF_CV = (
     "dated_lines",
@@ -47,11 +73,15 @@ SHAPES_OF_LETTER = (
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One phrase: as written in the rules, and as it is looked for. A final * lets the word go on."""
+    """One phrase: as written in the rules, and as it is looked for. A final * lets the word go on.
+
+    `key` is its longest whole word: a text without that word cannot hold the phrase.
+    """
 
     written: str
     words: str
     squeezed: str
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +114,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class SectionRule:
-    """A section of a CV: the headings that open it, squeezed, and what it weighs."""
+    """A section of a CV: what it weighs, and the headings that open it as `Headings.key` has them."""
 
     name: str
     weight: float
@@ -125,18 +155,58 @@ class BodyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Headings:
+    """All headings of a CV, found again in spite of plurals, possessives, small words and one wrong letter."""
+
+    sections: dict[str, str]
+    known: frozenset[str]
+    misspelt: dict[str, str]
+
+    @classmethod
+    def of(cls, sections: tuple[SectionRule, ...], words: frozenset[str]) -> Headings:
+        """From the sections, and from every stem that their headings are made of."""
+        long = {word for word in words if len(word) >= _CORRECTABLE}
+        misspelt = {wrong: word for word in sorted(long) for wrong in _one_letter_less(word)}
+        return cls({key: section.name for section in sections for key in section.headings}, words, misspelt)
+
+    def section(self, words: list[str]) -> str | None:
+        """The section that these words open, or None. Words as `Line.words` has them."""
+        exact = [stem(word) for word in words if word not in _SMALL_WORDS]
+        if (found := self.sections.get("".join(exact))) or len(exact) > _MISSPELT_WORDS:
+            return found
+        return self.sections.get("".join(self._corrected(word) for word in exact))
+
+    def _corrected(self, word: str) -> str:
+        """The heading's word that differs by one letter left out, added or changed (Levenshtein), or the word."""
+        if len(word) < _CORRECTABLE - 1 or word in self.known:
+            return word
+        near = (self.misspelt[wrong] for wrong in (word, *_one_letter_less(word)) if wrong in self.misspelt)
+        return next(near, word)
+
+
+def _one_letter_less(word: str) -> list[str]:
+    return [word[:at] + word[at + 1 :] for at in range(len(word))]
+
+
+def heading_key(text: str) -> str:
+    """A heading as `Headings.section` compares it."""
+    return "".join(stem(word) for word in words_of(text).split() if word not in _SMALL_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRules:
-    """Everything of documents.toml."""
+    """Everything of documents.toml. Marks of other documents count anywhere, or near the CV or the letter alone."""
 
     few_words: int
     least_letter_words: int
     sections: tuple[SectionRule, ...]
     cv: Scale
     letter: Scale
-    other: tuple[Mark, ...]
+    other_anywhere: tuple[Mark, ...]
+    other_near: tuple[Mark, ...]
     names: Names
     body: BodyRules
-    headings: dict[str, str] = field(default_factory=dict)
+    headings: Headings
 
 
 def load_document_rules(path: Path) -> DocumentRules:
@@ -228,32 +298,41 @@ class _Table:
 @cache
 def _phrase(text: str) -> Phrase:
     words = words_of(text)
+    whole = words.split()
     if text.endswith("*"):
         words = words.rstrip(" ")
-    return Phrase(text.removesuffix("*"), words, squeeze(words))
+        whole = whole[:-1]
+    return Phrase(text.removesuffix("*"), words, squeeze(words), max(whole, key=len, default=None))
 
 
 def _rules(top: _Table) -> DocumentRules:
     top.only("few_words", "least_letter_words", "sections", "cv", "letter", "other", "names", "body")
-    sections = tuple(_section(name, table) for name, table in top.table("sections").tables())
+    tables = top.table("sections").tables()
+    sections = tuple(_section(name, table) for name, table in tables)
+    stems = frozenset(
+        stem(word)
+        for _, table in tables
+        for text in table.content.get("headings", ())
+        for word in words_of(str(text)).split()
+    )
+    others = tuple(_mark_of_other(name, table) for name, table in top.table("other").tables())
     return DocumentRules(
         few_words=top.whole("few_words"),
         least_letter_words=top.whole("least_letter_words"),
         sections=sections,
         cv=_scale(top.table("cv"), SHAPES_OF_CV, cv=True),
         letter=_scale(top.table("letter"), SHAPES_OF_LETTER, cv=False),
-        other=tuple(_mark_of_other(name, table) for name, table in top.table("other").tables()),
+        other_anywhere=tuple(mark for mark in others if not mark.annex),
+        other_near=tuple(mark for mark in others if mark.annex),
         names=_names(top.table("names")),
         body=_body(top.table("body")),
-        headings={heading: section.name for section in sections for heading in section.headings},
+        headings=Headings.of(sections, stems),
     )
 
 
 def _section(name: str, table: _Table) -> SectionRule:
     table.only("weight", "headings")
-    return SectionRule(
-        name, table.number("weight"), frozenset(squeeze(words_of(text)) for text in table.texts("headings"))
-    )
+    return SectionRule(name, table.number("weight"), frozenset(heading_key(text) for text in table.texts("headings")))
 
 
 def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:

@@ -87,10 +87,13 @@ _DATE = rf"(?:(?:\d\d?[/.]){{0,2}}{_YEAR}|(?:\d\d?(?:er)? )?{_MONTH} ?{_YEAR}|{_
 _NOW = r"(?:present|aujourd'?hui|ce jour|maintenant|actuel(?:lement)?|en cours|date|today|now|current|ongoing|\.\.\.)"
 _SPAN = re.compile(
     rf"(?:{_DATE}|{_MONTH}|\d\d?[/.]\d\d) ?(?:-+|/|a|au|to|until|jusqu'?(?:a|en|au)|>|~) ?(?:{_DATE}|{_NOW}|\d\d\b)"
+    rf"|\b{_YEAR} {_YEAR}\b"
     rf"|\b(?:depuis|since|des) (?:le )?{_DATE}"
 )
-_STARTS_WITH_DATE = re.compile(rf"[\W_]*(?:en |etes? |in |summer |fin |debut |annees? )?{_DATE}(?!\w)")
-_ENDS_WITH_DATE = re.compile(rf"(?<!\w){_DATE}[\W_]*$")
+# A day alone dates a paper or a birth; careers count in months and years.
+_MONTH_OR_YEAR = rf"(?:(?:\d\d?[/.]|{_MONTH}[ /])?{_YEAR})"
+_STARTS_WITH_DATE = re.compile(rf"[\W_]*(?:en |etes? |in |summer |fin |debut |annees? )?{_MONTH_OR_YEAR}(?![\w/])")
+_ENDS_WITH_DATE = re.compile(rf"(?<![\w/.])(?<!\d )(?<!\der ){_MONTH_OR_YEAR}[\W_]*$")
 # "5 ans chez Chronopost", "interim 3 mois"; but an age stands alone: "45 ans".
 _LENGTH_OF_WORK = re.compile(r"\b\d{1,2} (?:ans|annees|mois|years|months)\b")
 _AGE = re.compile(r"[\W_]*(?:age \w{0,2} ?:? ?)?\d\d ?ans\b")
@@ -117,6 +120,7 @@ _OF_SENTENCES = _set(
     " aussi il elle on se s m y sont etre avoir ont avait etait sera peut leur cela tout bien"
     " i you we that which is am are was have has this would will can but because not it be been as"
 )
+_TOP_LINES, _TOP_AT_LEAST, _TITLE_WORDS = 12, 3, 12  # a sidebar may come before the title.
 _SENTENCE = 6  # words at least in a line that counts as one of a sentence.
 
 
@@ -149,12 +153,24 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Lines in their order, and all their words in one string, so that a phrase may cross a line break."""
+    """Lines in their order.
+
+    `words` are all of them in one string, so that a phrase may cross a line break; `starts` the lines one by
+    one, each after a line feed, so that a phrase at the start of a line is found; `distinct` each word once.
+    """
 
     lines: tuple[Line, ...]
     words: str
+    starts: str
+    distinct: frozenset[str]
     count: int
     glued: bool
+
+    @property
+    def top(self) -> Passage:
+        """The short lines among the first, where a title stands; fewer of them where the text is short."""
+        lines = self.lines[: min(_TOP_LINES, max(_TOP_AT_LEAST, len(self.lines) // 3))]
+        return _passage(tuple(line for line in lines if line.count <= _TITLE_WORDS))
 
     def part(self, first: int, last: int) -> Passage:
         """The lines first to last, last excluded; a first before the beginning is the beginning."""
@@ -180,12 +196,18 @@ def squeeze(words: str) -> str:
     return words.replace(" ", "")
 
 
+def stem(word: str) -> str:
+    """A word without the endings that number, gender and haste change: professionnelles, professionnel."""
+    word = word.rstrip("s").rstrip("e")
+    return word[:-1] if len(word) > 1 and word[-1] == word[-2] else word
+
+
 def read_passage(text: str) -> Passage:
     """The text of a document or a body, levelled; what comes after `LONGEST` characters is left out."""
     levelled = _BROKEN_WORD.sub("", _level(text[:LONGEST]))
     raws = [raw for line in levelled.split("\n") for cell in _CELL_BREAK.split(line) if (raw := cell.strip())]
     if not raws:
-        return Passage((), " ", 0, glued=False)
+        return _passage(())
     plains = fold("\n".join(raws)).split("\n")
     words = _NO_LETTERS.sub(" ", "\n".join(plains)).split("\n")
     return _passage(
@@ -198,9 +220,12 @@ def read_passage(text: str) -> Passage:
 
 
 def _passage(lines: tuple[Line, ...]) -> Passage:
-    count = sum(line.count for line in lines)
-    words = f" {' '.join(line.words.strip() for line in lines)} "
-    return Passage(lines, words, count, glued=count > 0 and (len(words) - count - 1) / count > _GLUED)
+    starts = "\n" + "\n".join(line.words for line in lines)
+    tokens = starts.split()
+    words = f" {' '.join(tokens)} "
+    count = len(tokens)
+    glued = count > 0 and (len(words) - count - 1) / count > _GLUED
+    return Passage(lines, words, starts, frozenset(tokens), count, glued)
 
 
 def _level(text: str) -> str:
