@@ -213,7 +213,7 @@ class ImapMailbox:
         self._facts.clear()
         try:
             state = self._run(f"opening {folder}", self._select, wire, folder)
-        except TryAgainError as error:
+        except AgentError as error:
             if self._lost is not None or self._exists(wire):
                 raise
             raise AgentError(
@@ -349,10 +349,7 @@ class ImapMailbox:
                 self._session.logout()
         except (Error, OSError, ValueError):
             _log.debug("imap_logout_failed place=%s", self._settings.place)
-        try:
-            self._session.end()
-        except (Error, OSError):
-            _log.debug("imap_shutdown_failed place=%s", self._settings.place)
+        self._session.end()
 
     # Connecting.
 
@@ -506,24 +503,27 @@ class ImapMailbox:
     def _creating(self, wire: bytes, folder: str, doing: str, verb: Callable[[], _T]) -> _T:
         """Do it; where the folder turns out to be missing, create it and do it again."""
         try:
-            return self._run(doing, verb)
+            return self._despite_expunged(doing, verb)
         except AgentError as error:
             if self._lost is not None or (_code(error) != "TRYCREATE" and self._exists(wire)):
                 raise
         self._create(wire, folder)
-        return self._run(doing, verb)
+        return self._despite_expunged(doing, verb)
+
+    def _despite_expunged(self, doing: str, verb: Callable[..., _T], *args: Any) -> _T:
+        """Do it again after a NOOP, where Dovecot stumbled over messages that somebody expunged meanwhile."""
+        try:
+            return self._run(doing, verb, *args)
+        except TryAgainError as error:
+            if self._lost is not None or _code(error) != "EXPUNGEISSUED":
+                raise
+        self._run("asking for news", self._session.noop)
+        return self._run(doing, verb, *args)
 
     # Reading.
 
     def _fetch(self, uids: Sequence[int], *items: str) -> dict[int, dict[bytes, Any]]:
-        try:
-            return self._run("reading messages", self._session.fetch, list(uids), list(items))
-        except TryAgainError as error:
-            # Dovecot says so of messages that somebody expunged; after a NOOP they are silently left out.
-            if self._lost is not None or _code(error) != "EXPUNGEISSUED":
-                raise
-        self._run("asking for news", self._session.noop)
-        return self._run("reading messages", self._session.fetch, list(uids), list(items))
+        return self._despite_expunged("reading messages", self._session.fetch, list(uids), list(items))
 
     def _chunk(self, uid: int, offset: int) -> bytes:
         """Octets from there on; none at the end, or when the message is gone."""
@@ -600,11 +600,16 @@ class ImapMailbox:
         return settled
 
     def _by_move(self, uids: Sequence[int], wire: bytes, folder: str) -> dict[int, tuple[int, int]]:
-        def move() -> dict[int, tuple[int, int]]:
-            self._session.move(list(uids), wire)
-            return self._session.copied()
+        copied: dict[int, tuple[int, int]] = {}
 
-        return self._creating(wire, folder, f"moving messages to {folder}", move)
+        def move() -> None:
+            try:
+                self._session.move(list(uids), wire)
+            finally:
+                copied.update(self._session.copied())
+
+        self._creating(wire, folder, f"moving messages to {folder}", move)
+        return copied
 
     def _by_copy(
         self,

@@ -12,6 +12,7 @@ import re
 import select
 import ssl
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from imapclient import IMAPClient, SocketTimeout
@@ -111,8 +112,9 @@ class Session(IMAPClient):  # type: ignore[misc] # imapclient has no types, see 
         self._checkok("noop", *self._imap.noop())
 
     def end(self) -> None:
-        """Close the socket without a word."""
-        self._imap.shutdown()
+        """Close the socket without a word; nothing happens to one that is closed."""
+        with suppress(OSError):
+            self._imap.shutdown()
 
     def is_preauthenticated(self) -> bool:
         """Whether the greeting was PREAUTH."""

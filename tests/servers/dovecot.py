@@ -1,6 +1,8 @@
 """Dovecot 2.3 on loopback, as an ordinary user, with its own authority; and the fixtures that give it.
 
-Accounts are director, secretary and other at lab.test. Mail arrives by LMTP or APPEND. `stop` ends it by pid.
+Accounts are director, secretary and other at lab.test, and anybody at fresh.test with the password "fresh": a
+test that wants an empty mailbox invents a name. Tokens signed with TOKEN_KEY are taken too. Mail arrives by
+LMTP or APPEND. `stop_dovecot` ends it by pid.
 """
 
 from __future__ import annotations
@@ -167,6 +169,11 @@ auth_mechanisms = plain login xoauth2 oauthbearer
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN {folder}/users
+}}
+passdb {{
+  driver = static
+  username_filter = *@fresh.test
+  args = password=fresh
 }}
 passdb {{
   driver = oauth2

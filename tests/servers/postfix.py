@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dovecot import PASSWORDS, Dovecot, free_ports, missing, wait_for_port
+
+from servers.dovecot import PASSWORDS, Dovecot, free_ports, missing, wait_for_port
 
 _PROGRAM = "/usr/sbin/postfix"
 LARGEST = 2 * 2**20  # octets
@@ -51,7 +52,7 @@ def start_postfix(dovecot: Dovecot) -> Postfix:
     etc = folder / "etc"
     (etc / "main.cf").write_text(_MAIN.format(folder=folder, lmtp=dovecot.lmtp, sasl=dovecot.sasl, largest=LARGEST))
     (etc / "master.cf").write_text(_MASTER.format(smtp=smtp, submission=submission))
-    (etc / "vmbox").write_text("".join(f"{user} x\n" for user in PASSWORDS))
+    (etc / "vmbox").write_text("".join(f"{user} x\n" for user in (*PASSWORDS, "@fresh.test")))
     (etc / "valias").write_text("jobs@lab.test director@lab.test, secretary@lab.test\n")
     # Postfix warns on standard error of what does not matter here (other users' files, no /etc/aliases).
     subprocess.run([_PROGRAM, "-c", str(etc), "start"], check=True, timeout=60, capture_output=True)
@@ -87,7 +88,7 @@ mydestination =
 mynetworks = 127.0.0.0/8
 default_transport = error:5.1.2 lab: no outside mail
 relay_transport = error:5.1.2 lab: no outside mail
-virtual_mailbox_domains = lab.test
+virtual_mailbox_domains = lab.test fresh.test
 virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
 virtual_mailbox_maps = texthash:{folder}/etc/vmbox
 virtual_alias_maps = texthash:{folder}/etc/valias
