@@ -20,12 +20,70 @@ if TYPE_CHECKING:
     from inbox_agent.message import Address
 
 _PARTICLES = frozenset(
-    ["de", "du", "des", "la", "le", "les", "van", "von", "der", "den", "ter", "vander", "vanden", "dos", "da", "das", "di", "del", "della", "el", "al", "ben", "ibn", "bin", "bel", "abou", "abu", "ould", "ait", "mc", "mac", "saint", "st", "sainte", "san", "o", "d", "l"]
+    [
+        "de",
+        "du",
+        "des",
+        "la",
+        "le",
+        "les",
+        "van",
+        "von",
+        "der",
+        "den",
+        "ter",
+        "vander",
+        "vanden",
+        "dos",
+        "da",
+        "das",
+        "di",
+        "del",
+        "della",
+        "el",
+        "al",
+        "ben",
+        "ibn",
+        "bin",
+        "bel",
+        "abou",
+        "abu",
+        "ould",
+        "ait",
+        "mc",
+        "mac",
+        "saint",
+        "st",
+        "sainte",
+        "san",
+        "o",
+        "d",
+        "l",
+    ]
 )
 _LOWER_PARTICLES = frozenset(
     {"de", "du", "des", "van", "von", "der", "den", "ter", "dos", "da", "das", "di", "del", "della"}
 )
-_TITLES = frozenset(["m", "mr", "mme", "mlle", "monsieur", "madame", "mademoiselle", "dr", "pr", "me", "maitre", "docteur", "prof", "miss", "mrs", "ms"])
+_TITLES = frozenset(
+    [
+        "m",
+        "mr",
+        "mme",
+        "mlle",
+        "monsieur",
+        "madame",
+        "mademoiselle",
+        "dr",
+        "pr",
+        "me",
+        "maitre",
+        "docteur",
+        "prof",
+        "miss",
+        "mrs",
+        "ms",
+    ]
+)
 _VIA = re.compile(
     r"\s*(?:\(?\bvia\b.*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$",
     re.IGNORECASE,
@@ -245,20 +303,26 @@ def _in_text(text: str, address: str | None, no_names: Collection[str]) -> Perso
         text,
         re.IGNORECASE,
     )
-    if found is not None:
-        words = found["name"].split()
-        for count in (3, 2):
-            name = name_of(" ".join(words[:count]), address or "", no_names)
-            if (
-                name is not None
-                and (len(words) <= count or _plausible(name, address))
-                and not (count == 3 and fold(words[2]) in {"et", "j", "je", "and", "i", "age", "agee"})
-            ):
-                return name
+    if found is not None and (name := _introduced(found["name"].split(), address, no_names)) is not None:
+        return name
     for line in reversed(lines[-_LAST_LINES:]):
         for piece in re.split(r"\s+[-–|•·/]\s+|,\s|\t", line)[:2]:
             name = name_of(piece, address or "", no_names) if _NAME_LINE.match(piece.strip()) else None
             if name is not None and _plausible(name, address):
+                return name
+    return None
+
+
+_AFTER_A_NAME = frozenset("et j je and i age agee ans en un une le la au du actuellement".split())
+
+
+def _introduced(words: list[str], address: str | None, no_names: Collection[str]) -> PersonName | None:
+    """The name that begins these words."""
+    for count in (3, 2):
+        some = words[:count]
+        if len(some) == count and fold(some[-1]) not in _AFTER_A_NAME:
+            name = name_of(" ".join(some), address or "", no_names)
+            if name is not None and (count == 2 or all(word[:1].isupper() for word in some)):  # noqa: PLR2004 given name and surname
                 return name
     return None
 
