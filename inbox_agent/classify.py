@@ -30,6 +30,7 @@ SHARED_LINE_WORDS = 14  # the longest line in which a heading in capitals stands
 SHORT_HEADING = 6  # letters; a shorter word in capitals within a line is an abbreviation.
 ABOVE_LETTER, BELOW_LETTER = 12, 5  # lines: address, date, object and salutation above; formula and name below.
 ABOVE_CAREER, BELOW_CAREER = 12, 3  # lines before the first and after the last sign of a CV that belong to it.
+FORM_SECTIONS = 3  # sections of a CV that make its form plain.
 FEW_SIGNS = 4  # with fewer signs of a CV nothing can be told apart.
 BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything.
 LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and theses have more.
@@ -173,8 +174,6 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
     evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(scale.marks, part)]
-    annexed = _findings(rules.other_near, career)
-    evidence += [finding.evidence("other", finding.mark.cv) for finding in anywhere + annexed]
     shows_someone = bool(part.lines) and (_contacts(part) or any(line.dated for line in part.lines))
     shows_someone = shows_someone or any(item.test == "cv_person" for item in evidence)
     evidence += [
@@ -182,7 +181,20 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
         for shape in scale.shapes
         if shape.name != "nobody" or not shows_someone
     ]
+    discount = scale.trade_discount * _form(evidence, scale)
+    others = anywhere + _findings(rules.other_near, career)
+    evidence += [finding.evidence("other", finding.mark.cv, discount) for finding in others]
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.CV, scale)])
+
+
+def _form(evidence: list[Evidence], scale: Scale) -> float:
+    """How plainly a CV stands there, 0 to 1: dated lines above all, with a way to reach someone and sections."""
+    shares = {f"cv_{shape.name}": shape.weight for shape in scale.shapes}
+    weights = {item.test: item.weight for item in evidence}
+    dated = weights.get("cv_dated_lines", 0.0) / (shares["cv_dated_lines"] or 1.0)
+    contact = weights.get("cv_contact", 0.0) / (shares["cv_contact"] or 1.0)
+    sections = min(sum(test.startswith("cv_section_") for test in weights) / FORM_SECTIONS, 1.0)
+    return dated * (0.5 + 0.25 * contact + 0.25 * sections)
 
 
 def _career(part: Passage, headed: list[int]) -> Passage:
@@ -321,18 +333,29 @@ def _letter_score(
     core = passage.part(first, last)
     part = passage.part(first - ABOVE_LETTER, last + BELOW_LETTER)
     manners = _findings(scale.marks, part)
-    annexed = _findings(rules.other_near, part)
     evidence = [finding.evidence("letter", finding.mark.letter) for finding in manners]
-    evidence += [finding.evidence("other", finding.mark.letter) for finding in anywhere + annexed]
     evidence += [
         _weigh("letter", shape, *_letter_shape(shape.name, core, part, look, rules))
         for shape in scale.shapes
         if shape.name not in {"purposeless", "addressed_to_nobody"}
     ]
     evidence += _lacks(scale, evidence, core)
+    discount = scale.trade_discount * _voice(evidence, scale)
+    others = anywhere + _findings(rules.other_near, part)
+    evidence += [finding.evidence("other", finding.mark.letter, discount) for finding in others]
     if core.count < rules.least_letter_words:
         evidence.append(Evidence("letter_too_short", f"{core.count} words in sentences", -scale.needed))
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.LETTER, scale)])
+
+
+def _voice(evidence: list[Evidence], scale: Scale) -> float:
+    """How plainly a candidate speaks, 0 to 1: "je", arguments, and what for."""
+    shares = {f"letter_{shape.name}": shape.weight for shape in scale.shapes}
+    weights = {item.test: item.weight for item in evidence}
+    spoken = weights.get("letter_first_person", 0.0) / (shares["letter_first_person"] or 1.0)
+    argued = weights.get("letter_argument", 0.0) / (shares["letter_argument"] or 1.0)
+    aims = min(sum(weights.get(f"letter_{mark}", 0.0) for mark in ("wish", "subject", "title")), 1.0)
+    return spoken * argued * aims
 
 
 def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Evidence]:
@@ -410,8 +433,9 @@ class _Finding:
     share: float
     found: str
 
-    def evidence(self, prefix: str, weight: float) -> Evidence:
-        return Evidence(f"{prefix}_{self.mark.name}", self.found, weight * self.share)
+    def evidence(self, prefix: str, weight: float, discount: float = 0.0) -> Evidence:
+        kept = 1 - discount if self.mark.trade else 1.0
+        return Evidence(f"{prefix}_{self.mark.name}", self.found, weight * self.share * kept)
 
 
 def _findings(marks: Iterable[Mark], part: Passage) -> list[_Finding]:

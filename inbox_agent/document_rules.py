@@ -92,11 +92,14 @@ class Mark:
     `full` is how many different phrases give the whole weight. For marks of other documents the weights
     are against a CV and against a letter; for the others only the one that concerns them is set.
     `annex`: only counts near the CV or the letter itself, since people append such papers to their file.
+    `trade`: its words are also the daily words of some trade, and count less where the form of a CV or the
+    voice of a letter is plain.
     """
 
     name: str
     place: str
     annex: bool
+    trade: bool
     full: int
     cv: float
     letter: float
@@ -128,6 +131,7 @@ class Scale:
     needed: float
     threshold: float
     name_weight: float
+    trade_discount: float
     shapes: tuple[Shape, ...]
     marks: tuple[Mark, ...]
 
@@ -336,7 +340,7 @@ def _section(name: str, table: _Table) -> SectionRule:
 
 
 def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:
-    table.only("needed", "threshold", "name_weight", "shape", "marks")
+    table.only("needed", "threshold", "name_weight", "trade_discount", "shape", "marks")
     shapes = table.table("shape")
     shapes.only(*known_shapes)
     for missing in (name for name in known_shapes if name not in shapes.content):
@@ -345,6 +349,7 @@ def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:
         needed=table.number("needed"),
         threshold=table.number("threshold"),
         name_weight=table.number("name_weight"),
+        trade_discount=table.number("trade_discount"),
         shapes=tuple(_shape(name, shape) for name, shape in shapes.tables()),
         marks=tuple(_mark(name, mark, cv=cv) for name, mark in table.table("marks").tables()),
     )
@@ -366,6 +371,7 @@ def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
         name,
         table.place_of_mark(),
         annex=False,
+        trade=False,
         full=table.whole("full", 1),
         cv=weight if cv else 0.0,
         letter=0.0 if cv else weight,
@@ -374,11 +380,18 @@ def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
 
 
 def _mark_of_other(name: str, table: _Table) -> Mark:
-    table.only("against_cv", "against_letter", "annex", "full", "place", "phrases")
+    table.only("against_cv", "against_letter", "annex", "trade", "full", "place", "phrases")
     against_cv, against_letter = table.number("against_cv"), table.number("against_letter")
     phrases = table.phrases("phrases")
     return Mark(
-        name, table.place_of_mark(), table.yes("annex"), table.whole("full", 1), -against_cv, -against_letter, phrases
+        name,
+        table.place_of_mark(),
+        annex=table.yes("annex"),
+        trade=table.yes("trade"),
+        full=table.whole("full", 1),
+        cv=-against_cv,
+        letter=-against_letter,
+        phrases=phrases,
     )
 
 

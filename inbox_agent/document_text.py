@@ -6,6 +6,7 @@ people write without accents or in capitals. All of that is levelled here, once,
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -168,9 +169,10 @@ class Passage:
 
     @property
     def top(self) -> Passage:
-        """The short lines among the first, where a title stands; fewer of them where the text is short."""
+        """The short lines among the first, where a title stands; fewer where the text is short, none below dates."""
         lines = self.lines[: min(_TOP_LINES, max(_TOP_AT_LEAST, len(self.lines) // 3))]
-        return _passage(tuple(line for line in lines if line.count <= _TITLE_WORDS))
+        above_dates = itertools.takewhile(lambda line: not line.dated, lines)
+        return _passage(tuple(line for line in above_dates if line.count <= _TITLE_WORDS))
 
     def part(self, first: int, last: int) -> Passage:
         """The lines first to last, last excluded; a first before the beginning is the beginning."""
