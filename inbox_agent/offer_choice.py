@@ -27,8 +27,14 @@ _NAMED_POST = re.compile(
 _AS = re.compile(
     r"\b(?:en tant que?|en qualité de|comme|as an?)\s+(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})", re.IGNORECASE
 )
+_AS_WORKER = re.compile(
+    r"\b(?:travailler|embauche|emploi|engagement|postule|candidate?|recrutement)\s+(?:\w+\s+){0,2}?(?:comme|en tant qu[e'’]|en qualité d[e'’])\s*"
+    r"(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})",
+    re.IGNORECASE,
+)
+_ODD_JOB = re.compile(r"\b(?:emploi|job|contrat|travail|poste)s? (?:saisonniers?|d['’]été|étudiants?|de vacances|d['’]appoint)\b", re.IGNORECASE)
 _ENOUGH = 2.0
-_STALE_DAYS = 120  # after its deadline an offer is only meant when it is named.
+_WHOLE = 4.0  # the title in full, or the reference.
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +59,28 @@ class _Scored:
         return self.named + self.recipients
 
 
-def choose(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules, day: date | None) -> Choice:
-    """The offer that is meant, by the candidate's own words, then by the recipients if there is but one."""
+def choose(
+    sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules, day: date | None, *, first: bool
+) -> Choice:
+    """The offer that is meant, by the candidate's own words, then by the recipients where that leaves but one.
+
+    `first` says that it is a first application: for what follows one, a guess would part it from its application.
+    """
     texts = _texts(sight)
     scored = sorted((_score(offer, texts, sight, rules) for offer in offers), key=lambda one: -one.total)
-    likely = tuple(one.offer.id for one in scored if one.total > 0)
     if not scored:
         return Choice(None, (), tied=False, evidence=())
-    best = [one for one in scored if one.named >= _ENOUGH and one.named >= scored_best(scored) - 0.01]
-    if best and not _elsewhere(sight, best[0]):
-        return _among(best, likely, day)
-    if sight.has("spontaneous", "internship") or _names_another_post(sight, offers, rules):
+    likely = tuple(one.offer.id for one in scored if one.total > 0)
+    strongest = max(one.named for one in scored)
+    named = [one for one in scored if one.named >= max(_ENOUGH, strongest - 0.01)]
+    if named and not _elsewhere(sight, named[0]):
+        return _among(named, likely, day, first=first)
+    if sight.has("spontaneous", "internship") or another_post(sight, offers, rules) is not None:
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
-    hinted = [one for one in addressed if one.named > 0]
-    return _among(hinted or addressed, likely, day)
-
-
-def scored_best(scored: list[_Scored]) -> float:
-    """The strongest naming of any offer."""
-    return max(one.named for one in scored)
+    opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed
+    hinted = [one for one in opened if one.named > 0]
+    return _among(hinted or opened, likely, day, first=first)
 
 
 def _elsewhere(sight: Sight, best: _Scored) -> bool:
@@ -82,27 +90,34 @@ def _elsewhere(sight: Sight, best: _Scored) -> bool:
     title = fold(best.offer.title)
     if any(word in title for word in ("stage", "stagiaire", "alternan", "apprenti", "service civique", "volontaire")):
         return False
-    return best.named < 4.0 or sight.in_subject("internship") or sight.in_subject("spontaneous")  # noqa: PLR2004 title in full, or its reference
+    return best.named < _WHOLE or sight.in_subject("internship") or sight.in_subject("spontaneous")
 
 
-def _among(choices: list[_Scored], likely: tuple[str, ...], day: date | None) -> Choice:
-    if len(choices) > 1 and day is not None:
-        choices = [one for one in choices if _is_current(one.offer, day)] or choices
+def _among(choices: list[_Scored], likely: tuple[str, ...], day: date | None, *, first: bool) -> Choice:
+    """One of several: by what was said, then the one that is open, then the one that closed last."""
+    if first and day is not None and len(choices) > 1:
+        current = [one for one in choices if _is_current(one.offer, day)]
+        latest = max((one.offer.deadline for one in choices if one.offer.deadline is not None), default=None)
+        choices = current or [one for one in choices if one.offer.deadline == latest]
     best = max(one.total for one in choices)
     top = [one for one in choices if one.total >= best - 0.01]
     if len(top) > 1:
         ids = tuple(one.offer.id for one in top)
-        return Choice(None, tuple(dict.fromkeys((*ids, *likely))), tied=True, evidence=())
+        return Choice(None, tuple(dict.fromkeys((*ids, *likely))), tied=first, evidence=())
     chosen = top[0]
-    return Choice(chosen.offer, tuple(dict.fromkeys((chosen.offer.id, *likely))), tied=False, evidence=chosen.evidence)
+    return Choice(
+        chosen.offer, tuple(dict.fromkeys((chosen.offer.id, *likely))), tied=False, evidence=chosen.evidence
+    )
+
+
+def _opens_later(offer: Offer, day: date | None) -> bool:
+    return day is not None and offer.opens is not None and day < offer.opens
 
 
 def _is_current(offer: Offer, day: date) -> bool:
-    if offer.opens is not None and day < offer.opens:
+    if _opens_later(offer, day) or (offer.closed is not None and day >= offer.closed):
         return False
-    if offer.closed is not None and day >= offer.closed:
-        return False
-    return offer.deadline is None or (day - offer.deadline).days <= 0
+    return offer.deadline is None or day <= offer.deadline
 
 
 def _texts(sight: Sight) -> tuple[tuple[str, str, float], ...]:
@@ -129,6 +144,8 @@ def _score(offer: Offer, texts: tuple[tuple[str, str, float], ...], sight: Sight
     specs = {address.addr_spec for address in (*sight.message.to, *sight.message.cc, *sight.message.delivered_to)}
     mailboxes = {re.sub(r"\+[^@]*@", "@", spec) for spec in specs}
     recipients = 0.6 * bool(mailboxes & set(offer.addressed_to)) + 0.4 * bool(mailboxes & set(offer.in_copy))
+    if not recipients and named < rules.weights["offer_reference"]:
+        named *= 0.5  # Published for another mailbox.
     return _Scored(offer, named, recipients, tuple(evidence))
 
 
@@ -220,10 +237,6 @@ def _window(wanted: tuple[str, ...], text: str) -> bool:
         for at in range(len(words))
         if words[at] == wanted[0]
     )
-
-
-def _names_another_post(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules) -> bool:
-    return another_post(sight, offers, rules) is not None
 
 
 def another_post(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules) -> str | None:

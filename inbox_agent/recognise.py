@@ -354,9 +354,9 @@ def _choice(case: _Case, sight: Sight, found: Verdict) -> Choice:
     when = case.message.received[0] if case.message.received else case.message.date
     outer = (*case.message.to, *case.message.cc, *case.message.delivered_to)
     judged = dataclasses.replace(sight.message, delivered_to=(*sight.message.delivered_to, *outer, *case.message.from_))
-    return choose(
-        dataclasses.replace(sight, message=judged), case.offers, case.rules.recognition, when.date() if when else None
-    )
+    first = found.kind in (Kind.APPLICATION, Kind.DOUBT)
+    told = dataclasses.replace(sight, message=judged)
+    return choose(told, case.offers, case.rules.recognition, when.date() if when else None, first=first)
 
 
 def _doubtful_offer(found: Verdict, choice: Choice) -> Verdict:
