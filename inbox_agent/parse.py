@@ -35,6 +35,7 @@ from inbox_agent.fields import (
 )
 from inbox_agent.html_text import html_text
 from inbox_agent.message import Address, Attachment, Message
+from inbox_agent.skeleton import Bodies, DoubtError, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,26 +65,46 @@ def parse(octets: bytes) -> Message:
 
     Raises nothing but MemoryError.
     """
-    bounded, defects = _bounded(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     try:
-        entity = BytesParser(policy=policy.compat32).parsebytes(bounded)
-        message = _message(entity, prefix="", level=0)
+        message = _parsed(octets, prefix="", level=0)
     except MemoryError:  # Nothing is known about the message then: another try may have more.
         raise
     except Exception as error:  # noqa: BLE001 the one barrier around a foreign parser
         logger.warning("%s defeats the MIME parser: %s", sha256[:12], type(error).__name__)
-        message = _flat(bounded)
-        defects = (*defects, f"MIME structure unreadable ({type(error).__name__}): taken as one text")
-    return replace(message, sha256=sha256, size=len(octets), defects=(*defects, *message.defects))
+        message = _flat(octets, type(error).__name__)
+    return replace(message, sha256=sha256, size=len(octets))
 
 
-def _flat(octets: bytes) -> Message:
+def _parsed(octets: bytes, *, prefix: str, level: int) -> Message:
+    """A message from its octets, without its large bodies where these can be told, else as it is."""
+    small, bodies = skeleton(octets)
+    try:
+        return _parsed_with(small, bodies, prefix=prefix, level=level)
+    except DoubtError:
+        return _parsed_with(octets, Bodies(octets), prefix=prefix, level=level)
+
+
+def _parsed_with(octets: bytes, bodies: Bodies, *, prefix: str, level: int) -> Message:
+    bounded, defects = _bounded(octets)
+    entity = BytesParser(policy=policy.compat32).parsebytes(bounded)
+    message = _message(entity, bodies, prefix=prefix, level=level)
+    bodies.settle()
+    return replace(message, defects=(*defects, *message.defects))
+
+
+def _flat(octets: bytes, why: str) -> Message:
     """The header section alone and the rest as text: for what defeats the MIME parser."""
-    head, _, body = octets.replace(b"\r\n", b"\n").partition(b"\n\n")
+    bounded, defects = _bounded(octets)
+    head, _, body = bounded.replace(b"\r\n", b"\n").partition(b"\n\n")
     entity = BytesParser(policy=policy.compat32).parsebytes(head[:HEADER_MAX], headersonly=True)
     message = _headers(entity)
-    return replace(message, text=clean_text(decode(body[:TEXT_MAX])[0]))
+    text = clean_text(decode(body[:TEXT_MAX])[0])
+    return replace(
+        message,
+        text=text,
+        defects=(*defects, f"MIME structure unreadable ({why}): taken as one text", *message.defects),
+    )
 
 
 # --- Limits ---------------------------------------------------------------------------------------------------
@@ -256,6 +277,7 @@ def _media_type(text: str, default: str) -> str:
 class _Found:
     """What the walk of one message has gathered so far."""
 
+    bodies: Bodies
     texts: list[str] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
@@ -274,9 +296,9 @@ class _Leaf:
     content_id: str | None
 
 
-def _message(entity: Entity, *, prefix: str, level: int) -> Message:
+def _message(entity: Entity, bodies: Bodies, *, prefix: str, level: int) -> Message:
     message = _headers(entity)
-    found = _Found()
+    found = _Found(bodies)
     _walk(entity, prefix, found, level)
     text = clean_text("\n\n".join(piece for piece in found.texts if piece.strip()))[:TEXT_MAX]
     html = clean_text("\n".join(found.html)) if found.html else None
@@ -303,14 +325,14 @@ def _walk(entity: Entity, part: str, found: _Found, level: int) -> None:
     elif leaf.media_type in {"message/rfc822", "message/global"}:
         _walk_message(entity, part or "1", found, level)
     else:
-        octets = _octets(entity)
+        octets = found.bodies.whole(_octets(entity))
         _take(leaf, octets, part or "1", found, level)
 
 
 def _walk_multipart(leaf: _Leaf, parts: list[Entity], part: str, found: _Found, level: int) -> None:
     number = f"{part}.{{}}" if part else "{}"
     if leaf.media_type == "multipart/alternative":
-        alternatives = _Found()
+        alternatives = _Found(found.bodies)
         for rank, entity in enumerate(parts, 1):
             _walk(entity, number.format(rank), alternatives, level)
         _choose(alternatives, found)
@@ -347,22 +369,17 @@ def _walk_message(entity: Entity, part: str, found: _Found, level: int) -> None:
         return
     if _field(entity, "content-transfer-encoding").lower() in {"base64", "quoted-printable"}:
         # Forbidden by RFC 2046 5.2.1, and done: what was parsed as a message is its encoded form.
-        octets = _transfer_decoded(inner.as_bytes(), _field(entity, "content-transfer-encoding").lower())
+        encoding = _field(entity, "content-transfer-encoding").lower()
+        octets = found.bodies.whole(_transfer_decoded(inner.as_bytes(), encoding))
         found.enclosed.append(_again(octets, part, level + 1))
         return
-    found.enclosed.append(_message(inner, prefix=part, level=level + 1))
+    found.enclosed.append(_message(inner, found.bodies, prefix=part, level=level + 1))
 
 
 def _again(octets: bytes, part: str, level: int) -> Message:
     """A message that was inside a part as octets."""
-    bounded, defects = _bounded(octets)
-    message = _message(BytesParser(policy=policy.compat32).parsebytes(bounded), prefix=part, level=level)
-    return replace(
-        message,
-        sha256=hashlib.sha256(octets).hexdigest(),
-        size=len(octets),
-        defects=(*defects, *message.defects),
-    )
+    message = _parsed(octets, prefix=part, level=level)
+    return replace(message, sha256=hashlib.sha256(octets).hexdigest(), size=len(octets))
 
 
 def _transfer_decoded(octets: bytes, encoding: str) -> bytes:

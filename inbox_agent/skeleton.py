@@ -1,0 +1,84 @@
+"""A mail without its large base64 bodies, which are nearly all of it: what is left is parsed fifty times faster.
+
+Each body of 4 kB or more is replaced by a short token, itself base64, that no sender can guess. The standard library
+parses the rest; a part that decodes to a token is given the octets of its body. Base64 has no "-", so a body can only
+end at a line that starts with "--".
+
+On any doubt nothing is cut, or the whole is parsed again without cuts (`DoubtError`): bare CR within a body, letters
+that are not base64, a token that no part decodes to. So the result is the standard library's, which a test shows on
+every mail of the corpora.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+from dataclasses import dataclass, field
+
+_WORTH = 4096  # octets of a body that is cut
+
+_ENCODING = re.compile(rb"content-transfer-encoding[ \t]*:[ \t]*\"?[Bb]ase64\"?[ \t]*\r?\n", re.IGNORECASE)
+_REST_OF_FIELDS = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\r\n]*\r?\n|[ \t][^\r\n]*\r?\n)*\r?\n")
+
+
+class DoubtError(Exception):
+    """The cuts may have changed what the mail says: parse it whole."""
+
+
+@dataclass(slots=True)
+class Bodies:
+    """The bodies that were cut out, by their tokens, until a part takes them back."""
+
+    octets: bytes
+    spans: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+    def whole(self, decoded: bytes) -> bytes:
+        """The octets of a part: what it decoded to, or the body that was cut out of it."""
+        if not self.spans or (span := self.spans.pop(decoded, None)) is None:
+            return decoded
+        try:
+            body = self.octets[span[0] : span[1]].translate(None, b"\r\n")
+            return base64.b64decode(body, validate=True)
+        except binascii.Error as error:
+            raise DoubtError("not base64 throughout") from error
+
+    def settle(self) -> None:
+        """Raise DoubtError unless every body has been taken back."""
+        if self.spans:
+            raise DoubtError("a body was cut that is nobody's")
+
+
+def skeleton(octets: bytes) -> tuple[bytes, Bodies]:
+    """The mail without its large base64 bodies, and these."""
+    bodies = Bodies(octets)
+    nonce = secrets.token_bytes(16)
+    pieces: list[bytes] = []
+    copied, at = 0, 0
+    while (at := octets.find(b"ase64", at)) >= 0:
+        start = _body_after(octets, at)
+        at += 5
+        if start is None:
+            continue
+        end = octets.find(b"\n--", start - 1)
+        end = len(octets) if end < 0 else end
+        if end - start < _WORTH:
+            continue
+        if octets.count(b"\r", start, end) != octets.count(b"\r\n", start, end) + (octets[end - 1 : end] == b"\r"):
+            continue
+        token = nonce + len(bodies.spans).to_bytes(4, "big")
+        bodies.spans[token] = (start, end)
+        pieces += (octets[copied:start], base64.b64encode(token))
+        copied = at = end
+    return b"".join((*pieces, octets[copied:])), bodies
+
+
+def _body_after(octets: bytes, at: int) -> int | None:
+    """Where the body starts whose fields say base64 at `at`; None where they do not."""
+    line = octets.rfind(b"\n", 0, at) + 1
+    encoding = _ENCODING.match(octets, line)
+    if encoding is None:
+        return None
+    rest = _REST_OF_FIELDS.match(octets, encoding.end())
+    return rest.end() if rest else None
