@@ -51,6 +51,10 @@ _LEVEL = re.compile(
     r"|bon niveau|niveau|technique|couramment|native|fluent|basic|intermediate|advanced|proficient|conversational)"
     r"|\btoe(?:ic|fl)\b|\bielts\b"
 )
+# What a model leaves to fill in: brackets and angle brackets with words, XX for digits, rules to write on.
+_BLANK = re.compile(
+    r"\[[^\]\d]{3,50}\]|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}|_{4,}|: ?\.{4,}|…{2,}|\.{8,}(?=\s*$)"
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n\s*\n")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 _QUOTATION = re.compile(
@@ -285,6 +289,8 @@ def _cv_shape(name: str, part: Passage, look: _Look) -> tuple[float, str]:
             return _per_hundred(sum(line.we for line in part.lines), part, "nous")
         case "nobody":
             return 1.0, "no address, nothing personal, no dates"
+        case "blanks":
+            return _blanks(part)
         case "brevity":
             return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
         case _:
@@ -383,6 +389,8 @@ def _letter_shape(name: str, core: Passage, part: Passage, look: _Look, rules: D
             return _more_than_i(sum(line.third for line in core.lines), i, "il, elle")
         case "you_more_than_i":
             return max(0.0, (you - 1.5 * i) / (you + i)) if you else 0.0, f"“vous” {you} times, “je” {i} times"
+        case "blanks":
+            return _blanks(part)
         case "length":
             return core.count, f"{core.count} words"
         case "place_and_date":
@@ -473,6 +481,11 @@ def _per_hundred(count: int, passage: Passage, shown: str) -> tuple[float, str]:
 def _length_beyond(passage: Passage, look: _Look) -> tuple[float, str]:
     beyond = max((look.pages or 1) / LONG_PAGES - 1, passage.count / LONG_WORDS - 1, 0.0)
     return beyond, f"{look.pages or '?'} pages, {passage.count} words"
+
+
+def _blanks(part: Passage) -> tuple[float, str]:
+    gaps = [gap for line in part.lines for gap in _BLANK.findall(line.raw)]
+    return len(gaps), _quote(gaps)
 
 
 def _quote(found: Iterable[str]) -> str:

@@ -53,6 +53,7 @@ SHAPES_OF_CV = (
     "second_person",
     "we",
     "nobody",
+    "blanks",
     "brevity",
     "very_long",
 )
@@ -63,6 +64,7 @@ SHAPES_OF_LETTER = (
     "third_person",
     "you_more_than_i",
     "purposeless",
+    "blanks",
     "addressed_to_nobody",
     "length",
     "place_and_date",
