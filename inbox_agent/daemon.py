@@ -2,7 +2,8 @@
 
 The mail thread does one pass per mailbox at a time. IDLE, on a connection of its own, is a hint that makes
 the next poll come at once (libraries.md: it is never more than a hint). SIGTERM ends after the message in
-hand. The watchdog is fed by passes that made progress, never by a timer.
+hand. The watchdog is fed by passes that made progress and, between them, by the mail thread itself while no
+poll is overdue: a thread that hangs, a scheduler that stopped and a poll that always breaks all starve it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 # Waits between tries to connect; a wrong password waits longest, so that no account is locked (threat 34).
 _BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
 _AFTER_REFUSAL = timedelta(minutes=10)
+_OVERDUE_POLLS = 3  # intervals without an ended poll after which the mail thread no longer vouches for itself
 _IDLE_SECONDS = 9 * 60  # shorter than any NAT forgets a connection (reliability.md threat 9)
 
 
@@ -53,14 +55,23 @@ def notify(state: str) -> None:
         channel.sendall(state.encode())
 
 
+def _watchdog_seconds() -> float:
+    """WatchdogSec= of the unit (sd_watchdog_enabled(3)), 0 without one."""
+    return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
+
+
 @dataclass(slots=True)
 class Line:
-    """The connection to one mailbox, kept between polls; when it may be tried again after a failure."""
+    """The connection to one mailbox, kept between polls; when it may be tried again after a failure.
+
+    `alive_at` is the monotonic moment of its latest progress: a poll that ended, well or not, or a batch.
+    """
 
     name: str
     account: Account | None = None
     failures: int = 0
     not_before: datetime | None = None
+    alive_at: float = 0.0
 
     def drop(self) -> None:
         """Forget the connection."""
@@ -99,7 +110,8 @@ class Daemon:
         recovered = self.installation.journal.recover()
         if recovered:
             _log.warning("recovered claimed-replies=%d", recovered)
-        self.lines = {section.name: Line(section.name) for section in self.installation.config.mailboxes}
+        now = self.installation.clock.monotonic()
+        self.lines = {section.name: Line(section.name, alive_at=now) for section in self.installation.config.mailboxes}
         self.sender = smtp_sender(self.installation.config)
 
     def close(self) -> None:
@@ -113,6 +125,7 @@ class Daemon:
         """One pass, whose trouble is written down and told, never raised: the next poll comes."""
         line = self.lines[name]
         if line.not_before is not None and self.installation.clock.now() < line.not_before:
+            self._alive(line)
             return
         try:
             self.pass_over(line, progress)
@@ -121,7 +134,8 @@ class Daemon:
         else:
             line.failures, line.not_before = 0, None
             self.installation.journal.polled(name, None)
-        notify(f"WATCHDOG=1\nSTATUS={self._status()}")
+        self._alive(line)
+        notify(f"STATUS={self._status()}")
 
     def pass_over(self, line: Line, progress: Callable[[int, int], None] | None = None) -> int:
         """One pass; raises what went wrong."""
@@ -133,7 +147,7 @@ class Daemon:
                 name=line.name,
                 account=line.account,
                 sender=self.sender,
-                progress=lambda done, total: self._progress(done, total, progress),
+                progress=lambda done, total: self._progress(line, done, total, progress),
                 stopping=self.stop.is_set,
             )
         )
@@ -147,8 +161,23 @@ class Daemon:
         except AgentError as error:
             _log.error("digest-failed %s: %s", type(error).__name__, error)
 
-    def _progress(self, done: int, total: int, further: Callable[[int, int], None] | None) -> None:
+    def beat(self) -> None:
+        """Feed the watchdog between polls. Runs on the mail thread, so a pass that hangs holds it up."""
+        now = self.installation.clock.monotonic()
+        for section in self.installation.config.mailboxes:
+            # The other mailboxes have the thread too, each for less than the watchdog's patience.
+            patience = max(_OVERDUE_POLLS * section.poll_seconds, _watchdog_seconds())
+            if now - self.lines[section.name].alive_at > patience:
+                _log.error("poll-overdue mailbox=%s", section.name)
+                return
         notify("WATCHDOG=1")
+
+    def _alive(self, line: Line) -> None:
+        line.alive_at = self.installation.clock.monotonic()
+        notify("WATCHDOG=1")
+
+    def _progress(self, line: Line, done: int, total: int, further: Callable[[int, int], None] | None) -> None:
+        self._alive(line)
         if further is not None:
             further(done, total)
 
@@ -164,7 +193,9 @@ class Daemon:
 
     def _status(self) -> str:
         ledger = self.installation.journal.ledger()
-        return f"{ledger.messages} messages, {ledger.pending} en attente, {ledger.doubt} à vérifier"
+        said = f"{ledger.messages} messages, {ledger.pending} en attente, {ledger.doubt} à vérifier"
+        failing = ", ".join(line.name for line in self.lines.values() if line.failures)
+        return f"{said}, sans accès\N{NO-BREAK SPACE}: {failing}" if failing else said
 
     def _scheduler(self) -> BackgroundScheduler:
         """Libraries.md: no grace time, one instance, reports on a thread that no poll can hold up."""
@@ -183,6 +214,9 @@ class Daemon:
                 executor="mail",
                 next_run_time=datetime.now(UTC),
             )
+        if _watchdog_seconds():
+            beat = IntervalTrigger(seconds=max(1, round(_watchdog_seconds() / 3)))
+            scheduler.add_job(self.beat, beat, id="beat", executor="mail")
         at = config.digest.at
         trigger = CronTrigger(day_of_week=",".join(config.digest.days), hour=at.hour, minute=at.minute)
         # At start too: a digest that was due while the agent was down is sent once, late.
