@@ -193,6 +193,7 @@ class Replies(Section):
     answer_since: date | None = None
     in_doubt: Literal["resend_once", "ask"] = "resend_once"
     evidence_copy: bool = False
+    keep_in_sent: bool = True
     evidence_minutes: Annotated[int, Field(ge=0, le=1440)] = 15
     per_address_per_day: Annotated[int, Field(ge=0, le=20)] = 3
     per_hour: Annotated[int, Field(ge=1, le=10000)] = 60

@@ -116,6 +116,7 @@ class ActKind(StrEnum):
     MOVE = "move"
     DRAFT = "draft"
     SEND = "send"
+    KEEP = "keep"
 
 
 class ActState(StrEnum):

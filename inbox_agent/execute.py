@@ -6,9 +6,10 @@ the window of SMTP, where neither is possible, is kept small and said aloud (rel
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -24,15 +25,29 @@ from inbox_agent.errors import (
     TryAgainError,
 )
 from inbox_agent.failpoint import reach
+from inbox_agent.ports import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from inbox_agent.journal import Journal, PlannedAct
-    from inbox_agent.ports import Clock, FileStore, Mailbox, Sender
+    from inbox_agent.ports import Clock, FileStore, Listed, Mailbox, Sender
 
 _log = logging.getLogger(__name__)
+
+# A server that keeps what it sent shows it in Sent at once (Gmail and Microsoft 365: within seconds).
+_KEEP_AFTER = timedelta(minutes=1)
+_LOOK_AGAIN = timedelta(minutes=1)  # while evidence may still come
+_LOOK_SELDOM = timedelta(hours=1)  # once it is a person's turn
+# After a refused login or certificate no server is asked again for so long, so that no account is locked.
+_REST = timedelta(minutes=10)
+_REFUSALS_IN_A_ROW = 3  # temporary ones; then the server is left alone until the next pass
+
+# Facts of the journal that staff are told of (status, digest).
+REPLIES_STOPPED = "replies_stopped"
+SENDING_TROUBLE = "sending_trouble"
+SENDING_RESTS = "sending_rests_until"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +72,17 @@ class World:
     copy_to: str | None = None
     resend_in_doubt: bool = True
     evidence: timedelta = timedelta(minutes=15)
+    keep_in_sent: bool = True
 
 
-def execute(journal: Journal, world: World) -> int:
-    """Perform every act that is due, until none is; how many were tried."""
+def execute(journal: Journal, world: World, *, reports_only: bool = False) -> int:
+    """Perform every act that is due, until none is; how many were tried.
+
+    `reports_only` leaves out what belongs to a message: a digest goes out although a mailbox is away.
+    """
     tried = 0
     seen: set[int] = set()
-    while due := [act for act in journal.due() if act.id not in seen]:
+    while due := [act for act in journal.due() if act.id not in seen and not (reports_only and _of_a_candidate(act))]:
         seen.update(act.id for act in due)
         for kind, group in _by_kind(due):
             acts = list(group)
@@ -77,7 +96,13 @@ def execute(journal: Journal, world: World) -> int:
                     _draft(journal, world, acts)
                 case ActKind.SEND:
                     _send(journal, world, acts)
+                case ActKind.KEEP:
+                    _keep(journal, world, acts)
     return tried
+
+
+def _of_a_candidate(act: PlannedAct) -> bool:
+    return act.message_id is not None or act.application_id is not None
 
 
 def _by_kind(acts: Sequence[PlannedAct]) -> Iterator[tuple[ActKind, Iterator[PlannedAct]]]:
@@ -94,9 +119,9 @@ def _file(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
         try:
             _file_one(world, act)
         except FileExistsError as error:
-            journal.failed(act, f"another file stands in its place: {error}")
-        except FileNotFoundError:
-            journal.failed(act, "its octets are no longer in the spool")
+            # Never given up: until a person makes room the message stays where it is (I1).
+            journal.postpone(act, f"another file stands in its place: {error.filename}")
+            _log.error("archive-occupied act=%d", act.id)
         except FileStoreError as error:
             journal.postpone(act, str(error))
             _log.warning("archive-refuses act=%d %s", act.id, type(error).__name__)
@@ -118,39 +143,88 @@ def _file_one(world: World, act: PlannedAct) -> None:
 
 
 def _move(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
-    for (name, folder), group in _by_target(acts):
+    for (name, source, target), group in _by_way(acts):
         moving = list(group)
         account = world.accounts.get(name)
         if account is None:
             continue  # Another process has that mailbox.
         try:
-            _move_group(journal, account, folder, moving)
-        except TryAgainError as error:
+            _move_group(journal, account, source or account.folder, target, moving)
+        except (AuthenticationError, TlsError):
+            raise
+        except AgentError as error:
             for act in moving:
                 journal.postpone(act, str(error))
-            raise
+            if isinstance(error, TryAgainError):
+                raise
+            _log.error("move-refused acts=%d", len(moving))
+        if source:
+            account.mailbox.select(account.folder)  # What is fetched next comes from there.
 
 
-def _by_target(acts: Sequence[PlannedAct]) -> Iterator[tuple[tuple[str, str], Iterator[PlannedAct]]]:
-    def target(act: PlannedAct) -> tuple[str, str]:
-        return act.mailbox or "", act.payload["folder"]
+def _by_way(acts: Sequence[PlannedAct]) -> Iterator[tuple[tuple[str, str, str], Iterator[PlannedAct]]]:
+    """Grouped by mailbox, source ("" is the folder that is read) and target."""
 
-    return groupby(sorted(acts, key=target), key=target)
+    def way(act: PlannedAct) -> tuple[str, str, str]:
+        return act.mailbox or "", act.payload.get("from", ""), act.payload["folder"]
+
+    return groupby(sorted(acts, key=way), key=way)
 
 
-def _move_group(journal: Journal, account: Account, folder: str, acts: Sequence[PlannedAct]) -> None:
-    state = account.mailbox.select(account.folder)
-    current = [act for act in acts if act.uidvalidity == state.uidvalidity]
+def _place(act: PlannedAct) -> tuple[int | None, int | None]:
+    """UIDVALIDITY and UID of the message where it is to be taken from."""
+    if "from" in act.payload:
+        return act.payload["uidvalidity"], act.payload["uid"]
+    return act.uidvalidity, act.uid
+
+
+def _move_group(journal: Journal, account: Account, source: str, target: str, acts: Sequence[PlannedAct]) -> None:
+    state = account.mailbox.select(source)
+    current: dict[int, PlannedAct] = {}
     for act in acts:
-        if act.uidvalidity != state.uidvalidity:
+        uidvalidity, uid = _place(act)
+        if uidvalidity == state.uidvalidity and uid is not None:
+            current[uid] = act
+        else:
             journal.postpone(act, "the folder was renumbered (UIDVALIDITY): the message will be found again")
-    uids = [act.uid for act in current if act.uid is not None]
-    if not uids:
+    if not current:
         return
     reach("move.before")
-    places = account.mailbox.move(uids, folder)
+    places = account.mailbox.move(list(current), target)
     reach("move.after")
-    journal.moved([(act, places.get(act.uid or 0)) for act in current])
+    lost = [act for uid, act in current.items() if places.get(uid) is None]
+    found = _follow(journal, account, target, lost) if lost else {}
+    journal.moved([(act, places.get(uid) or found.get(act.id)) for uid, act in current.items()])
+
+
+def _follow(journal: Journal, account: Account, folder: str, acts: Sequence[PlannedAct]) -> dict[int, Moved]:
+    """Where in the target messages are that a move put there whose commit was lost, or a person: by their octets."""
+    try:
+        state = account.mailbox.select(folder)
+    except TryAgainError:
+        raise
+    except AgentError:
+        return {}
+    found: dict[int, Moved] = {}
+    taken = {uid for validity, uid in journal.places(acts[0].mailbox or "", folder) if validity == state.uidvalidity}
+    since = account.mailbox.since(min(act.internaldate for act in acts if act.internaldate))
+    there = account.mailbox.listed([uid for uid in since if uid not in taken])
+    for act in acts:
+        for listed in there:
+            if listed.uid not in taken and _is_that(account, act, listed):
+                taken.add(listed.uid)
+                found[act.id] = Moved(state.uidvalidity, listed.uid)
+                break
+    account.mailbox.select(account.folder)
+    return found
+
+
+def _is_that(account: Account, act: PlannedAct, listed: Listed) -> bool:
+    if act.internaldate != listed.internaldate and act.size != listed.size:
+        return False
+    if act.payload.get("partial"):  # Its octets were never fetched whole.
+        return act.internaldate == listed.internaldate and act.size == listed.size
+    return any(hashlib.sha256(octets).hexdigest() == act.sha256 for _, octets in account.mailbox.fetch([listed.uid]))
 
 
 # --- draft --------------------------------------------------------------------------------------------
@@ -182,16 +256,27 @@ def _found(account: Account, folders: Sequence[str | None], mail_id: str) -> boo
 
 
 def _send(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
+    refusals = 0
     for act in acts:
         if act.state is ActState.IN_DOUBT:
             _settle(journal, world, act)
         elif world.sender is None:
             journal.postpone(act, "no [smtp] is configured")
-        elif journal.claim(act):
-            _submit(journal, world, world.sender, act)
+        elif refusals < _REFUSALS_IN_A_ROW and not _held(journal, world, act) and journal.claim(act):
+            refusals = 0 if _submit(journal, world, world.sender, act) else refusals + 1
 
 
-def _submit(journal: Journal, world: World, sender: Sender, act: PlannedAct) -> None:
+def _held(journal: Journal, world: World, act: PlannedAct) -> bool:
+    """Whether it has to wait: replies are stopped until a person acts, or the server refused our login just now."""
+    rests_until = journal.fact(SENDING_RESTS)
+    if rests_until and world.clock.now() < datetime.fromisoformat(rests_until):
+        return True
+    return act.application_id is not None and bool(journal.fact(REPLIES_STOPPED))
+
+
+def _submit(journal: Journal, world: World, sender: Sender, act: PlannedAct) -> bool:
+    """Offer a claimed mail; whether the server is in order."""
+
     def before_dot() -> None:
         journal.in_doubt(act)
         reach("send.dot.before")
@@ -203,42 +288,118 @@ def _submit(journal: Journal, world: World, sender: Sender, act: PlannedAct) -> 
             envelope_from=act.payload["envelope_from"],
             recipient=act.recipient or "",
             before_dot=before_dot,
-            copy_to=world.copy_to,
+            copy_to=world.copy_to if act.application_id is not None else None,
         )
         reach("send.after")
     except SendUnknownError as error:
-        journal.keep_in_doubt(act, str(error))
+        journal.keep_in_doubt(act, str(error), _LOOK_AGAIN)
     except SendRefusedError as error:
         journal.failed(act, str(error))
-    except (TryAgainError, AuthenticationError, TlsError) as error:
+    except TryAgainError as error:
         journal.postpone(act, str(error))
-        if not isinstance(error, TryAgainError):
-            raise
+        return False
+    except (AuthenticationError, TlsError) as error:
+        # Reading and filing go on without it.
+        _rest(journal, world, str(error))
+        journal.postpone(act, str(error))
+        _log.error("sending-refused %s", type(error).__name__)
+        return False
     else:
-        journal.done([(act, answer)])
+        journal.sent(act, answer, _KEEP_AFTER if _is_kept(world, act) else None)
+        _work_again(journal)
+    return True
+
+
+def _rest(journal: Journal, world: World, trouble: str) -> None:
+    with journal.transaction("rest") as write:
+        write.note_fact(SENDING_RESTS, (world.clock.now() + _REST).isoformat())
+        write.note_fact(SENDING_TROUBLE, trouble)
+
+
+def _work_again(journal: Journal) -> None:
+    if journal.fact(SENDING_TROUBLE):
+        with journal.transaction("rest") as write:
+            write.note_fact(SENDING_RESTS, "")
+            write.note_fact(SENDING_TROUBLE, "")
 
 
 def _settle(journal: Journal, world: World, act: PlannedAct) -> None:
     """A mail that the server may have taken: look for it, then follow the policy."""
-    proof = _evidence(world, act)
+    try:
+        proof = _evidence(world, act)
+    except AgentError as error:
+        journal.keep_in_doubt(act, "the mailbox cannot be asked whether it was sent", _LOOK_AGAIN)
+        _log.warning("evidence-unavailable act=%d %s", act.id, type(error).__name__)
+        return
     if proof is not None:
         journal.done([(act, proof)])
         return
-    waited = world.clock.now() - act.created_at >= world.evidence
-    if not waited:
-        journal.keep_in_doubt(act, "looked for in Sent: not found yet")
-    elif world.sender is None or act.payload.get("resent") or not (world.resend_in_doubt or world.copy_to):
-        journal.keep_in_doubt(act, "nothing can tell whether it was sent: a person must look")
-    else:
+    since = act.payload.get("in_doubt_at")
+    waited = world.clock.now() - (datetime.fromisoformat(since) if since else act.created_at)
+    if waited < world.evidence:
+        journal.keep_in_doubt(act, "looked for in Sent: not found yet", _LOOK_AGAIN)
+    elif world.sender is not None and _may_go_again(journal, world, act):
         journal.resend(act, "not found: sent once more, with the same Message-ID")
+    else:
+        journal.keep_in_doubt(act, "nothing can tell whether it was sent: a person must look", _LOOK_SELDOM)
+
+
+def _may_go_again(journal: Journal, world: World, act: PlannedAct) -> bool:
+    """Where a sent mail would have been found, its absence proves that it was not; elsewhere the policy says."""
+    if act.application_id is not None and (world.copy_to or journal.fact(f"keeps_sent:{act.mailbox}") == "yes"):
+        return True
+    return world.resend_in_doubt and not act.payload.get("resent")
 
 
 def _evidence(world: World, act: PlannedAct) -> str | None:
-    for account in world.accounts.values():
-        places = (account.sent, account.folder if world.copy_to else None)
-        try:
-            if act.mail_id and _found(account, places, act.mail_id):
-                return "found in the mailbox: it was sent"
-        except AgentError as error:
-            _log.warning("evidence-unavailable act=%d %s", act.id, type(error).__name__)
+    """Where the mail was found. Raises AgentError when a mailbox could not be asked."""
+    names = [act.mailbox] if act.mailbox in world.accounts else list(world.accounts)
+    # Our own copy, or a report to the very person whose mailbox this is.
+    inbox = world.copy_to is not None or act.application_id is None
+    for account in (world.accounts[name] for name in names if name is not None):
+        if act.mail_id and _found(account, (account.sent, account.folder if inbox else None), act.mail_id):
+            return "found in the mailbox: it was sent"
     return None
+
+
+# --- keep ---------------------------------------------------------------------------------------------
+
+
+def _is_kept(world: World, act: PlannedAct) -> bool:
+    """Whether we see to it that Sent has the reply; our blind copy is moved there when it comes."""
+    account = world.accounts.get(act.mailbox or "")
+    return world.keep_in_sent and world.copy_to is None and account is not None and account.sent is not None
+
+
+def _keep(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
+    for act in acts:
+        account = world.accounts.get(act.payload["mailbox"])
+        sent = journal.act(act.payload["of"])
+        if account is None or account.sent is None or sent is None or sent.mail_id is None:
+            continue
+        try:
+            journal.done([(act, _keep_one(journal, account, world.clock.now(), sent))])
+        except (AuthenticationError, TlsError):
+            raise
+        except AgentError as error:
+            if isinstance(error, TryAgainError):
+                journal.postpone(act, str(error))
+                raise
+            journal.failed(act, str(error))
+            _log.warning("keep-refused act=%d", act.id)
+
+
+def _keep_one(journal: Journal, account: Account, now: datetime, sent: PlannedAct) -> str:
+    """See that Sent holds a reply; learn on the way whether the server puts it there itself."""
+    fact = f"keeps_sent:{sent.mailbox}"
+    if account.sent is None or _found(account, (account.sent,), sent.mail_id or ""):
+        if journal.fact(fact) is None:
+            journal.note_fact(fact, "yes")
+        return "the server keeps it"
+    if journal.fact(fact) != "no":
+        # Before the first copy of ours: what we put there must never be taken for the server's.
+        journal.note_fact(fact, "no")
+    reach("keep.append.before")
+    account.mailbox.append(account.sent, sent.octets or b"", (r"\Seen",), now)
+    reach("keep.append.after")
+    return "put into Sent"

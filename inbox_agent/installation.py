@@ -81,6 +81,7 @@ class Installation:
             copy_to=self.config.organisation.address if replies.evidence_copy else None,
             resend_in_doubt=replies.in_doubt == "resend_once",
             evidence=timedelta(minutes=replies.evidence_minutes),
+            keep_in_sent=replies.keep_in_sent,
         )
 
 

@@ -8,7 +8,6 @@ statements run on SQLite and on PostgreSQL.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from inbox_agent.schema import (
 )
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
     from inbox_agent.application import Reading
@@ -48,6 +48,7 @@ MAX_ATTEMPTS = 3
 _MEMORY = timedelta(days=365)
 # Delays before an act is tried again (Postfix's order of magnitude), the last one for ever after.
 _BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+# A mail that could not be sent for so long is given up; filing and moving are never given up.
 _GIVE_UP = timedelta(days=4)
 _OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
@@ -113,6 +114,8 @@ class PlannedAct:
     uidvalidity: int | None
     uid: int | None
     result: str | None
+    size: int | None = None
+    internaldate: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +292,7 @@ class Journal:
     def in_doubt(self, act: PlannedAct) -> None:
         """The final dot goes out next: from here on only evidence, or 250, says what happened."""
         with self.transaction("in_doubt") as write:
-            write.change(act.id, ActState.SENDING, ActState.IN_DOUBT)
+            write.doubt(act, text(self._clock.now()))
 
     def done(self, finished: Sequence[tuple[PlannedAct, str]]) -> None:
         """Acts that were performed, each with what the world said."""
@@ -297,6 +300,15 @@ class Journal:
         with self.transaction("done") as write:
             for act, result in finished:
                 write.finish(act, ActState.DONE, result, now)
+
+    def sent(self, act: PlannedAct, answer: str, keep_after: timedelta | None) -> None:
+        """The server took a mail; `keep_after` is when to see that the Sent folder has it, None for never."""
+        now = self._clock.now()
+        with self.transaction("sent") as write:
+            write.finish(act, ActState.DONE, answer, text(now))
+            if keep_after is not None:
+                keep = Act(ActKind.KEEP, f"keep:{act.id}", {"of": act.id, "mailbox": act.mailbox})
+                write.plan([keep], None, act.application_id, text(now + keep_after))
 
     def moved(self, moves: Sequence[tuple[PlannedAct, Moved | None]]) -> None:
         """Moves that were verified; None for a message that a person moved or deleted meanwhile."""
@@ -311,20 +323,19 @@ class Journal:
             write.finish(act, ActState.FAILED, result, text(self._clock.now()))
 
     def postpone(self, act: PlannedAct, result: str) -> None:
-        """Try again later, with growing delays; after four days it has failed. A mail goes back to pending."""
+        """Try again later, with growing delays. A mail goes back to pending; after four days it has failed."""
         now = self._clock.now()
-        if now - act.created_at > _GIVE_UP:
+        if act.kind in _REPLY_KINDS and now - act.created_at > _GIVE_UP:
             self.failed(act, result)
             return
         delay = _BACKOFF[min(act.attempts, len(_BACKOFF) - 1)]
         with self.transaction("postpone") as write:
             write.postpone(act, text(now + delay), result)
 
-    def keep_in_doubt(self, act: PlannedAct, result: str) -> None:
-        """Nothing can tell whether it was sent: look again in a quarter of an hour, then leave it to a person."""
-        now = self._clock.now()
+    def keep_in_doubt(self, act: PlannedAct, result: str, look_again: timedelta) -> None:
+        """Nobody can tell yet whether it was sent."""
         with self.transaction("postpone") as write:
-            write.keep_in_doubt(act, text(now + timedelta(minutes=15)), result)
+            write.keep_in_doubt(act, text(self._clock.now() + look_again), result)
 
     def resend(self, act: PlannedAct, result: str) -> None:
         """By policy, an uncertain mail may be sent once more, with the same octets and Message-ID."""
@@ -346,6 +357,14 @@ class Journal:
         with self._reading() as connection:
             counts = [(state, kind, count) for state, kind, count in connection.execute(query)]
         return _ledger(counts)
+
+    def places(self, mailbox: str, folder: str) -> frozenset[tuple[int, int]]:
+        """Where in a folder (UIDVALIDITY, UID) messages are that we know to have been moved there."""
+        query = sa.select(messages.c.folder_uidvalidity, messages.c.folder_uid).where(
+            messages.c.mailbox == mailbox, messages.c.folder == folder, messages.c.folder_uid.is_not(None)
+        )
+        with self._reading() as connection:
+            return frozenset((row.folder_uidvalidity, row.folder_uid) for row in connection.execute(query))
 
     def spooled(self) -> frozenset[str]:
         """SHA-256 of the messages whose octets are still needed."""
@@ -583,9 +602,46 @@ class Write:
             )
         )
         self.plan(planned.acts, message_id, application_id)
+        if application_id is not None:
+            self.gather(application_id, message_id, decision.folder)
 
-    def plan(self, planned: Iterable[Act], message_id: int | None, application_id: int | None) -> None:
-        """Write acts down; an act whose key is known already is not written again."""
+    def gather(self, application_id: int, message_id: int, folder: str | None) -> None:
+        """The earlier messages of an application follow it when its state, and so its folder, has changed."""
+        query = sa.select(messages).where(
+            messages.c.application_id == application_id,
+            messages.c.id != message_id,
+            messages.c.folder.is_not(None),
+            messages.c.folder != (folder or ""),
+            messages.c.folder_uid.is_not(None),
+        )
+        if folder is None:
+            return
+        self._retarget(application_id, message_id, folder)
+        for row in self.connection.execute(query).all():
+            place = {"from": row.folder, "uidvalidity": row.folder_uidvalidity, "uid": row.folder_uid}
+            act = Act(ActKind.MOVE, f"move:{row.id}:{message_id}", {"folder": folder, **place})
+            self.plan([act], row.id, application_id)
+
+    def _retarget(self, application_id: int, message_id: int, folder: str) -> None:
+        """A move that is written down and not done yet goes to the new folder at once."""
+        waiting = sa.select(acts.c.id, acts.c.payload).where(
+            acts.c.application_id == application_id,
+            acts.c.message_id != message_id,
+            acts.c.kind == ActKind.MOVE,
+            acts.c.state == ActState.PENDING,
+        )
+        for row in self.connection.execute(waiting).all():
+            payload = {**row.payload, "folder": folder}
+            self.connection.execute(sa.update(acts).where(acts.c.id == row.id).values(payload=payload))
+
+    def plan(
+        self,
+        planned: Iterable[Act],
+        message_id: int | None,
+        application_id: int | None,
+        next_at: str | None = None,
+    ) -> None:
+        """Write acts down, to be done from `next_at` (now) on; one whose key is known is not written again."""
         now = text(self._clock.now())
         for act in planned:
             if self.connection.scalar(sa.select(acts.c.id).where(acts.c.key == act.key)):
@@ -602,7 +658,7 @@ class Write:
                     recipient=act.recipient,
                     mail_id=act.mail_id,
                     created_at=now,
-                    next_at=now,
+                    next_at=next_at or now,
                 )
             )
             if act.mail_id and application_id is not None:
@@ -711,6 +767,15 @@ class Write:
         )
         return changed.rowcount == 1
 
+    def doubt(self, act: PlannedAct, now: str) -> None:
+        """See Journal.in_doubt. The moment is kept: evidence is looked for from then on."""
+        payload = {**act.payload, "in_doubt_at": now}
+        self.connection.execute(
+            sa.update(acts)
+            .where(acts.c.id == act.id, acts.c.state == ActState.SENDING)
+            .values(state=ActState.IN_DOUBT, payload=payload)
+        )
+
     def finish(self, act: PlannedAct, state: ActState, result: str, now: str) -> None:
         """An act is over; so is its message when it was the last one."""
         self.connection.execute(
@@ -810,7 +875,14 @@ def _waiting(row: sa.Row[Any]) -> Waiting:
 
 
 def _acts_query() -> sa.Select[Any]:
-    columns = (messages.c.sha256, messages.c.mailbox, messages.c.uidvalidity, messages.c.uid)
+    columns = (
+        messages.c.sha256,
+        messages.c.mailbox,
+        messages.c.uidvalidity,
+        messages.c.uid,
+        messages.c.size,
+        messages.c.internaldate,
+    )
     return sa.select(acts, *columns).select_from(acts.outerjoin(messages, acts.c.message_id == messages.c.id))
 
 
@@ -832,6 +904,8 @@ def _planned(row: sa.Row[Any]) -> PlannedAct:
         uidvalidity=row.uidvalidity,
         uid=row.uid,
         result=row.result,
+        size=row.size,
+        internaldate=moment(row.internaldate) if row.internaldate else None,
     )
 
 
