@@ -97,6 +97,7 @@ class Association:
         octets = re.sub(
             rb"(\w[\w.]*)@example\.(?:org|net|com|fr)", rb"\1." + self.mark.encode() + rb"@fresh.test", octets
         )
+        octets = re.sub(rb"\r?\n", b"\r\n", octets)
         arrived = message_from_bytes(octets, policy=policy.default)["Received"].rpartition(";")[2]
         with self.imap() as client:
             client.append("INBOX", octets, msg_time=policy.default.header_factory("date", arrived).datetime)
