@@ -115,7 +115,7 @@ def variables(view: Board, templates: Templates) -> dict[str, Any]:
         "policy": _policy(style, script),
         "panels": tuple(panel for panel in panels if not panel.closed),
         "closed": tuple(panel for panel in panels if panel.closed),
-        "lines": tuple(_line(row, titles) for row in view.rows),
+        "lines": tuple(_line(row, titles) for row in sorted(view.rows, key=_latest)),
         "choices": _choices(view),
         "counts": _counts(view.rows),
         "states": listing.STATE_WORDS,
@@ -140,6 +140,11 @@ def relative_link(path: str | None) -> str | None:
     if path is None or path.startswith("/") or ".." in path.split("/"):
         return None
     return "./" + quote(path, errors="replace")
+
+
+def _latest(row: ApplicationRow) -> tuple[float, int]:
+    """Sorts the latest first."""
+    return -row.received_at.timestamp(), -row.number
 
 
 def _line(row: ApplicationRow, titles: dict[str | None, str]) -> Line:
@@ -243,5 +248,7 @@ def _bars(offer: OfferState, today: date) -> tuple[tuple[Bar, ...], str]:
         words = f"{day_words(day, year=False)}{NBSP}: {number}"
         x, y = round(column * step, 2), round(_CHART_HEIGHT - height, 2)
         bars.append(Bar(x, y, round(max(step - 1.5, 1), 2), round(height, 2), words))
+    if first == last:
+        return tuple(bars), f"Arrivées du {day_words(first, year=False)}{NBSP}: {top}"
     span = f"du {day_words(first, year=False)} au {day_words(last, year=False)}"
     return tuple(bars), f"Arrivées {span} (au plus {top} par jour)"

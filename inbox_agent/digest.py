@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from inbox_agent.templates import Templates
 
 _LISTED = 60  # rows shown in one section; a flood must not make a mail that no program opens
+_CLOSED_SHOWN = 30  # days for which a closed offer still appears
 _CHART_DAYS = 14  # columns of the chart of arrivals: they fit a telephone
 
 
@@ -49,7 +50,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class UncertainReply:
-    """A reply of which nobody knows whether it left. `what` says what to do (French)."""
+    """A reply that failed, or of which nobody knows whether it left. `what` says what to do (French)."""
 
     number: int
     name: str
@@ -284,6 +285,7 @@ def variables(view: Digest) -> dict[str, Any]:
         "link": lambda path: listing.web_link(view.archive, path),
         "place": lambda path: listing.shown_path(view.archive, path),
         "empty": view.empty,
+        "current": tuple(offer for offer in _shown(view).offers if (offer.days_left or 0) >= -_CLOSED_SHOWN),
     }
 
 

@@ -8,12 +8,14 @@ from datetime import date, datetime, timedelta
 from email import policy
 from email.parser import BytesParser
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inbox_agent import digest, listing, samples
 from inbox_agent.application import Status, Timing
+from inbox_agent.decide import COMPLETE_FOLDER, DOUBT_FOLDER, INCOMPLETE_FOLDER, LATE_FOLDER
 from inbox_agent.digest import Balance, Digest, Doubt, Enquiry, Health, LikelyAnswer, Unanswered
 from inbox_agent.listing import ApplicationRow, FiledPiece
 from inbox_agent.message import Address
@@ -159,10 +161,10 @@ def test_what_a_person_must_do_comes_first():
 
     assert [heading.partition(" (")[0] for heading in headings] == [
         "À VÉRIFIER",
-        "RÉPONSES DONT L’ENVOI EST INCERTAIN",
+        "RÉPONSES À CONTRÔLER",
         "MESSAGES IMPOSSIBLES À LIRE",
         "BROUILLONS À RELIRE ET À ENVOYER",
-        "REÇUES AUJOURD’HUI",
+        "NOUVELLES CANDIDATURES",
         "COMPLÉMENTS REÇUS",
         "QUESTIONS À TRAITER",
         "RETRAITS",
@@ -325,6 +327,21 @@ def test_the_days_left_are_said_in_words(left, words_):
     assert listing.days_left_words(dataclasses.replace(FULL.offers[0], days_left=left)) == words_
 
 
+def test_an_offer_long_closed_leaves_the_digest():
+    old = dataclasses.replace(FULL.offers[0], title="Offre ancienne", days_left=-31)
+    recent = dataclasses.replace(FULL.offers[0], title="Offre récente", days_left=-30)
+    text = digest.text(a_day(offers=(old, recent)), TEMPLATES)
+
+    assert "Offre récente" in text
+    assert "Offre ancienne" not in text
+
+
+def test_the_day_is_said_when_an_application_came_on_another_one():
+    text = digest.text(a_day(new=(a_row(received_at=EVENING - timedelta(hours=20)),)), TEMPLATES)
+
+    assert "12 février à 22 h 00" in text.replace("\xa0", " ")
+
+
 def test_pieces_are_said_in_words():
     row = a_row(
         pieces=(
@@ -342,3 +359,18 @@ def test_pieces_are_said_in_words():
 def test_the_balance_must_add_up():
     assert Balance(10, 4, 3, 1, 1, 1).holds
     assert not Balance(11, 4, 3, 1, 1, 1).holds
+
+
+def test_the_guide_shows_pictures_that_exist_and_words_that_staff_meet():
+    docs = Path(__file__).parent.parent / "docs"
+    guide = (docs / "guide-equipe.md").read_text(encoding="utf-8")
+
+    for picture in re.findall(r"images/[a-z-]+\.png", guide):
+        assert (docs / picture).is_file(), picture
+    for word in ("Brouillons à relire et à envoyer", "Réponses à contrôler", "Messages impossibles à lire"):
+        assert word in guide
+        assert word in digest.html(FULL, TEMPLATES)
+    for word in listing.STATE_WORDS.values():
+        assert word in guide
+    for word in (DOUBT_FOLDER, COMPLETE_FOLDER, INCOMPLETE_FOLDER, LATE_FOLDER):
+        assert word in guide

@@ -46,6 +46,7 @@ for (const job of jobs) {
     if (action === "click") await page.click(rest[0]);
     if (action === "select") await page.selectOption(rest[0], rest[1]);
     if (action === "press") await page.keyboard.press(rest[0]);
+    if (action === "type") await page.keyboard.type(rest[0]);
   }
   if (job.filter) result.filter = await page.evaluate(measure);
   if (job.read) result.read = await page.evaluate((wanted) => Object.fromEntries(wanted.map((selector) =>
