@@ -75,22 +75,25 @@ def choose(
     named = [one for one in scored if one.named >= max(_ENOUGH, strongest - 0.01)]
     if named and not _elsewhere(sight, named[0]):
         return _among(named, likely, day, first=first)
-    if sight.has("spontaneous", "internship") or another_post(sight, offers, rules) is not None:
+    if sight.has("spontaneous", "internship", "internship_words"):
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
     opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed
-    hinted = [one for one in opened if one.named > 0]
-    return _among(hinted or opened, likely, day, first=first)
+    possible = [one for one in opened if another_post(sight, one.offer, rules) is None]
+    if not possible:
+        return Choice(None, likely, tied=False, evidence=_why_none(sight))
+    hinted = [one for one in possible if one.named > 0]
+    return _among(hinted or possible, likely, day, first=first)
 
 
 def _elsewhere(sight: Sight, best: _Scored) -> bool:
     """An internship or a spontaneous application that only touches the offer's subject is not for the post."""
-    if not (sight.has("internship") or sight.in_subject("spontaneous")):
+    if not (sight.has("internship", "internship_words") or sight.in_subject("spontaneous")):
         return False
     title = fold(best.offer.title)
     if any(word in title for word in ("stage", "stagiaire", "alternan", "apprenti", "service civique", "volontaire")):
         return False
-    return best.named < _WHOLE or sight.in_subject("internship") or sight.in_subject("spontaneous")
+    return best.named < _WHOLE or any(map(sight.in_subject, ("internship", "internship_words", "spontaneous")))
 
 
 def _among(choices: list[_Scored], likely: tuple[str, ...], day: date | None, *, first: bool) -> Choice:
@@ -239,20 +242,18 @@ def _window(wanted: tuple[str, ...], text: str) -> bool:
     )
 
 
-def another_post(sight: Sight, offers: tuple[Offer, ...], rules: RecognitionRules) -> str | None:
-    """The trade that the candidate names when it is none of ours, or None."""
+def another_post(sight: Sight, offer: Offer, rules: RecognitionRules) -> str | None:
+    """The trade that the candidate names when it is not that of the offer, or None."""
     vague = rules.lists["vague_posts"] | rules.lists["empty_words"]
-    ours = {
-        word
-        for offer in offers
-        for text in (offer.title, *offer.keywords)
-        for word in significant(text, rules.lists["empty_words"])
-    }
+    ours = {word for text in (offer.title, *offer.keywords) for word in significant(text, rules.lists["empty_words"])}
     named = [
         *_NAMED_POST.finditer(sight.subject),
-        *_NAMED_POST.finditer(sight.own[:4000]),
         *_AS.finditer(sight.subject),
+        *_NAMED_POST.finditer(sight.own[:4000]),
+        *_AS_WORKER.finditer(sight.own[:4000]),
     ]
+    if (odd := _ODD_JOB.search(f"{sight.subject}\n{sight.own[:2000]}")) is not None:
+        return odd[0]
     other: str | None = None
     names = _people(sight)
     for found in named:
@@ -285,7 +286,7 @@ def _people(sight: Sight) -> set[str]:
 
 
 def _why_none(sight: Sight) -> tuple[Evidence, ...]:
-    for cue in ("spontaneous", "internship"):
+    for cue in ("spontaneous", "internship", "internship_words"):
         if cue in sight.hits:
             return (Evidence("no_offer", f"aucune offre visée : « {sight.hits[cue].quote} »", 0.0),)
     return (Evidence("no_offer", "le poste nommé n’est aucune de nos offres", 0.0),)

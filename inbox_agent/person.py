@@ -180,7 +180,16 @@ def _best(named: PersonName | None, written: PersonName | None, in_papers: list[
         and written.folded & in_papers[0].folded
     ):
         return _with_accents(written, in_papers)
-    return _with_accents(named, others)
+    fuller = next((name for name in others if _abbreviates(named, name)), None)
+    return fuller or _with_accents(named, others)
+
+
+def _abbreviates(short: PersonName, full: PersonName) -> bool:
+    """ "Nathan B" for Nathan Beaumont, "J. Dupont" for Jeanne Dupont."""
+    given, surname = fold(short.given).rstrip("."), fold(short.surname).rstrip(".")
+    if len(surname) == 1:
+        return fold(full.given) == given and fold(full.surname).startswith(surname)
+    return len(given) == 1 and fold(full.surname) == surname and fold(full.given).startswith(given)
 
 
 def _with_accents(name: PersonName, others: Iterable[PersonName]) -> PersonName:

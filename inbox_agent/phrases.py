@@ -1,7 +1,7 @@
 """Finding phrases in text that people typed: without accents, with typing errors, in capitals.
 
-A phrase is words; `word*` lets the word go on, `a|b` is one of them, `_` stands for at most two further
-words, `…` for at most six, `^` at its start for the beginning of the text. A gap never crosses the end of
+A phrase is words; `word*` lets the word go on, `a|b` is one of two words, `(a|b c)` one of several groups of
+words (or none of them: `(a|)`), `_` stands for at most two further words, `…` for at most six, `^` at its start for the beginning of the text. A gap never crosses the end of
 a sentence. A question mark is a word of its own, so that a phrase may end with one.
 """
 
@@ -97,15 +97,17 @@ class PhraseBook:
         self._by_word: dict[str, list[_Phrase]] = {}
         self._by_stem: dict[str, list[_Phrase]] = {}
         vocabulary: set[str] = set()
-        for key, written in phrases:
-            phrase = _compiled(key, written)
+        stems: set[str] = set()
+        for phrase in (_compiled(key, plain) for key, written in phrases for plain in _expanded(written)):
             for word in phrase.elements[0].words:
                 self._by_word.setdefault(word, []).append(phrase)
             for stem in phrase.elements[0].stems:
                 self._by_stem.setdefault(stem, []).append(phrase)
             for element in phrase.elements:
                 vocabulary |= element.words
+                stems |= set(element.stems)
         self._stem_lengths = tuple(sorted({len(stem) for stem in self._by_stem}))
+        self._stems = tuple(stems)
         self._vocabulary = frozenset(vocabulary)
         self._one_letter_less = _one_letter_less(self._vocabulary)
         self._known: dict[str, tuple[str, tuple[_Phrase, ...]]] = {}
@@ -134,7 +136,8 @@ class PhraseBook:
         phrases = list(self._by_word.get(word, ()))
         for length in self._stem_lengths:
             phrases += self._by_stem.get(word[:length], ()) if len(word) >= length else ()
-        if phrases or word in self._vocabulary or len(word) < _SHORTEST_CORRECTED:
+        known = phrases or word in self._vocabulary or word.startswith(self._stems)
+        if known or len(word) < _SHORTEST_CORRECTED:
             return word, tuple(phrases)
         meant = self._corrected(word)
         return (word, ()) if meant is None else (meant, tuple(self._by_word.get(meant, ())))
@@ -149,6 +152,17 @@ class PhraseBook:
         for less in shorter:
             near |= {meant for meant in self._one_letter_less.get(less, ()) if _one_error(word, meant)}
         return min((meant for meant in near if meant[0] == word[0]), default=None)
+
+
+def _expanded(written: str) -> tuple[str, ...]:
+    """The phrase with each of the choices in parentheses."""
+    group = re.search(r"\(([^()]*)\)", written)
+    if group is None:
+        if "(" in written or ")" in written:
+            raise ValueError("a parenthesis is open")
+        return (written,)
+    head, tail = written[: group.start()], written[group.end() :]
+    return tuple(plain for choice in group[1].split("|") for plain in _expanded(f"{head}{choice}{tail}"))
 
 
 def _compiled(key: str, written: str) -> _Phrase:

@@ -134,7 +134,7 @@ def _business(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     because = tuple(cue for cue in _BUSINESS if cue in sight.hits)
     applying = first_person(sight)
     papers = papers_weight(sight, weights)
-    speaks = sight.has("applies") or sight.has("encloses_papers")
+    speaks = sight.has("applies", "encloses_papers", "internship")
     if not speaks:
         if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
             return None
@@ -161,9 +161,12 @@ def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None
             note = "envoyée par un proche du candidat"
             return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
         return None
-    if not sight.has("somebody_else") or sight.has("applies", "about_oneself", "encloses_papers"):
+    if not sight.has("somebody_else"):
         return None
-    if sight.has("employment_adviser", "adviser_transmits") and _from_employment_service(sight):
+    served = any(note.startswith("service de l’emploi") for note in sight.notes)
+    if sight.has("about_oneself", "encloses_papers") or (sight.has("applies") and not served):
+        return None
+    if sight.has("employment_adviser", "adviser_transmits") and (served or sight.has("employment_adviser")):
         if len(sight.cvs) == 1:
             note = "transmise par un conseiller à l’emploi"
             return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
@@ -176,10 +179,6 @@ def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None
     if sight.answers or sight.has("chaser", "asks_about_post"):
         return None
     return Verdict(Kind.OTHER, ("somebody_else",))
-
-
-def _from_employment_service(sight: Sight) -> bool:
-    return any(note.startswith("service de l’emploi") for note in sight.notes) or sight.has("employment_adviser")
 
 
 def _afterwards(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
@@ -251,7 +250,7 @@ def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     sends = _announces_attachments(sight)
     if sends and sight.has("applies", "encloses_papers"):
         return None
-    if sight.has("internship", "spontaneous") and first_person(sight) > asks:
+    if sight.has("internship") or (sight.has("spontaneous") and first_person(sight) > asks):
         return None
     if first_person(sight) >= asks + STRONG:
         return None
