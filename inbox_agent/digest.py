@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inbox_agent.listing import ApplicationRow, OfferState
     from inbox_agent.templates import Templates
 
-_LISTED = 60  # rows shown in one section; a flood must not make a mail that no program opens
+_LISTED = 40  # rows shown in one section; Gmail cuts a mail off at 102 kB
 _CLOSED_SHOWN = 30  # days for which a closed offer still appears
 _CHART_DAYS = 14  # columns of the chart of arrivals: they fit a telephone
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from inbox_agent.application import DocumentKind, Status, Timing
-from inbox_agent.wording import enumeration, visible
+from inbox_agent.wording import NBSP, count_words, enumeration, thousands, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,6 +188,18 @@ def _offer_state(
         withdrawn=states["withdrawn"],
         arrivals=tuple(sorted(days.items())),
     )
+
+
+def share_words(state: OfferState) -> str:
+    """Say "6 complètes, 1 hors délai" of what an offer has got; empty when it has got nothing."""
+    counted = [
+        count_words(state.complete, "complète") if state.complete else "",
+        count_words(state.incomplete, "incomplète") if state.incomplete else "",
+        f"{thousands(state.late)}{NBSP}hors{NBSP}délai" if state.late else "",
+        f"{thousands(state.doubt)}{NBSP}à{NBSP}vérifier" if state.doubt else "",
+        count_words(state.withdrawn, "retirée") if state.withdrawn else "",
+    ]
+    return ", ".join(words for words in counted if words)
 
 
 def days_left_words(state: OfferState) -> str:

@@ -98,7 +98,9 @@ def visible(text: str, cap: int = SHOWN_CAP) -> str:
     heaps of combining marks are thinned, and the middle of what is longer than `cap` gives way to "…"
     (the end matters: it is the extension of a file).
     """
-    text = " ".join(_UNSAFE.sub(_named, text[: 8 * cap]).split())
+    if len(text) > 8 * cap:
+        text = text[: 4 * cap] + text[-4 * cap :]
+    text = " ".join(_UNSAFE.sub(_named, text).split())
     text = _MARKS.sub(r"\1", text)
     if len(text) <= cap:
         return text
