@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from servers.dovecot import missing
 
 _SYSTEMD = Path("/lib/systemd/systemd")
