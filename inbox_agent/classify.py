@@ -53,7 +53,8 @@ _LEVEL = re.compile(
 )
 # What a model leaves to fill in: brackets and angle brackets with words, XX for digits, rules to write on.
 _BLANK = re.compile(
-    r"\[[^\]\d]{3,50}\]|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}|_{4,}|: ?\.{4,}|…{2,}|\.{8,}(?=\s*$)"
+    r"\[[^\]\d]{3,50}\]|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}"
+    r"|(?<=\w )_{4,}|: ?[_.]{4,}|(?<=\w )\.{8,}(?=\s*$)"
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n\s*\n")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
@@ -110,9 +111,9 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
     if passage.count < NOTHING_WORDS or scanty:
         return _by_name(look, vocabulary)
     anywhere = _findings(vocabulary.other_anywhere, passage)
-    first, last = _letter_passage(passage)
-    letter = _letter_score(passage, first, last, anywhere, look, vocabulary)
-    outside = passage.without(first, last) if letter.total >= vocabulary.letter.threshold else passage
+    span = _letter_passage(passage)
+    letter = _letter_score(passage, span, anywhere, look, vocabulary)
+    outside = passage.without(*span) if letter.total >= vocabulary.letter.threshold else passage
     return _verdict(_cv_score(outside, anywhere, look, vocabulary), letter, vocabulary)
 
 
@@ -127,7 +128,7 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
         return None
     look = _Look("", DocumentState.READ, None, 0, "text/plain", frozenset())
     anywhere = _findings(vocabulary.other_anywhere, passage)
-    letter = _letter_score(passage, *_letter_passage(passage), anywhere, look, vocabulary)
+    letter = _letter_score(passage, _letter_passage(passage), anywhere, look, vocabulary)
     if letter.total < vocabulary.letter.threshold:
         return None
     return Classified(DocumentKind.LETTER, _ordered(letter.evidence), round(letter.probability, 3))
@@ -281,12 +282,9 @@ def _cv_shape(name: str, part: Passage, look: _Look) -> tuple[float, str]:
         case "fragments":
             share = sum(not line.sentence for line in part.lines) / max(len(part.lines), 1)
             return share, f"{share:.0%} of the lines are no sentences"
-        case "first_person":
-            return _per_hundred(sum(line.i for line in part.lines), part, "je")
-        case "second_person":
-            return _per_hundred(sum(line.you for line in part.lines), part, "vous")
-        case "we":
-            return _per_hundred(sum(line.we for line in part.lines), part, "nous")
+        case "first_person" | "second_person" | "we":
+            person, shown = {"first_person": ("i", "je"), "second_person": ("you", "vous"), "we": ("we", "nous")}[name]
+            return _per_hundred(sum(getattr(line, person) for line in part.lines), part, shown)
         case "nobody":
             return 1.0, "no address, nothing personal, no dates"
         case "blanks":
@@ -333,9 +331,10 @@ def _letter_likeness(line: Line) -> float:
 
 
 def _letter_score(
-    passage: Passage, first: int, last: int, anywhere: list[_Finding], look: _Look, rules: DocumentRules
+    passage: Passage, span: tuple[int, int], anywhere: list[_Finding], look: _Look, rules: DocumentRules
 ) -> _Score:
     scale = rules.letter
+    first, last = span
     core = passage.part(first, last)
     part = passage.part(first - ABOVE_LETTER, last + BELOW_LETTER)
     manners = _findings(scale.marks, part)

@@ -119,11 +119,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class SectionRule:
-    """A section of a CV: what it weighs, and the headings that open it as `Headings.key` has them."""
+    """A section of a CV: what it weighs, the headings that open it as `heading_key` has them, and glued."""
 
     name: str
     weight: float
     headings: frozenset[str]
+    glued: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Headings:
     """All headings of a CV, found again in spite of plurals, possessives, small words and one wrong letter."""
 
     sections: dict[str, str]
+    glued: dict[str, str]
     known: frozenset[str]
     misspelt: dict[str, str]
 
@@ -173,10 +175,14 @@ class Headings:
         """From the sections, and from every stem that their headings are made of."""
         long = {word for word in words if len(word) >= _CORRECTABLE}
         misspelt = {wrong: word for word in sorted(long) for wrong in _one_letter_less(word)}
-        return cls({key: section.name for section in sections for key in section.headings}, words, misspelt)
+        keys = {key: section.name for section in sections for key in section.headings}
+        glued = {stem(text): section.name for section in sections for text in section.glued}
+        return cls(keys, glued, words, misspelt)
 
     def section(self, words: list[str]) -> str | None:
         """The section that these words open, or None. Words as `Line.words` has them."""
+        if len(words) == 1 and (found := self.glued.get(stem(words[0]))):
+            return found
         exact = [stem(word) for word in words if word not in _SMALL_WORDS]
         if (found := self.sections.get("".join(exact))) or len(exact) > _MISSPELT_WORDS:
             return found
@@ -338,7 +344,13 @@ def _rules(top: _Table) -> DocumentRules:
 
 def _section(name: str, table: _Table) -> SectionRule:
     table.only("weight", "headings")
-    return SectionRule(name, table.number("weight"), frozenset(heading_key(text) for text in table.texts("headings")))
+    headings = table.texts("headings")
+    return SectionRule(
+        name,
+        table.number("weight"),
+        frozenset(map(heading_key, headings)),
+        frozenset(squeeze(words_of(text)) for text in headings),
+    )
 
 
 def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:
