@@ -170,6 +170,9 @@ class _Item:
         self.comment = ""
 
 
+_COMMENT = re.compile(r"\([^()]{0,200}\)")
+# Blanks around the dots of a domain, RFC 5322 4.4.
+_SPREAD_OUT = re.compile(r"[^\s@]+ ?@ ?[\w-]+(?: ?\. ?[\w-]+)+")
 _DELIMITERS = re.compile(r'[",;:<(\\]')
 
 
@@ -238,6 +241,8 @@ def _mailbox(item: _Item, before: str) -> Address | None:
     if not phrase:
         return None
     if "@" in phrase:
+        if _SPREAD_OUT.fullmatch(phrase):
+            return Address(decode_words(comment), _addr_spec(phrase))
         found = _ADDR_SPEC.search(phrase)
         spec = _addr_spec(found[0] if found else phrase)
         name = decode_words(comment) or decode_words(phrase.replace(found[0], "") if found else "")
@@ -249,7 +254,7 @@ def _mailbox(item: _Item, before: str) -> Address | None:
 
 
 def _addr_spec(text: str) -> str:
-    text = clean_line(text).strip(" '\"<>").removeprefix("mailto:").removeprefix("MAILTO:")
+    text = _COMMENT.sub("", clean_line(text)).strip(" '\"<>").removeprefix("mailto:").removeprefix("MAILTO:")
     if text.startswith("@") and ":" in text:  # An obsolete route, RFC 5322 4.4.
         text = text.rpartition(":")[2]
     text = text.replace(" ", "") if text.count("@") == 1 else text

@@ -5,8 +5,7 @@ from the standard library with policy.compat32, the only one of the readers trie
 that no corpus mail defeats; a scan of the octets beforehand cuts what makes it hang or recurse (200 000 fields,
 100 000 parts, 1 000 levels). Every field value is decoded by fields.py.
 
-mail-parser gives a second opinion on senders and recipients where ours finds none: it costs more than all the
-rest, so it is asked on that doubt alone, inside a barrier.
+mail-parser gives a second opinion (second_opinion.py) where ours finds no sender or no date.
 
 BUGS: an enclosed message's `sha256` is taken over what was decoded, since its octets are not kept apart.
 """
@@ -35,10 +34,11 @@ from inbox_agent.fields import (
 )
 from inbox_agent.html_text import html_text
 from inbox_agent.message import Address, Attachment, Message
+from inbox_agent.second_opinion import second_opinion
 from inbox_agent.skeleton import Bodies, DoubtError, skeleton
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from email.message import Message as Entity
 
 logger = logging.getLogger(__name__)
@@ -218,7 +218,12 @@ def _headers(entity: Entity) -> Message:
         lists = (addresses(value) for value in all_of(*names))
         return tuple(dict.fromkeys(address for found in lists for address in found))[:ADDRESSES_MAX]
 
-    from_ = mailboxes("from")
+    from_, date = mailboxes("from"), moment(first("date"))
+    unclear = not any("@" in address.addr_spec for address in from_)
+    asked = (first("from") and unclear) or (first("date") and date is None)
+    if asked:
+        opinion = second_opinion(_section_of(entity))
+        from_, date = (opinion.from_ or from_) if unclear else from_, date or opinion.date
     received = (received_moment(value) for value in all_of("received")[:200])
     media_type, _ = parameters(first("content-type"))
     return Message(
@@ -227,7 +232,7 @@ def _headers(entity: Entity) -> Message:
         message_id=next(iter(identifiers(first("message-id"))), None),
         in_reply_to=identifiers(" ".join(all_of("in-reply-to"))),
         references=identifiers(" ".join(all_of("references")))[-200:],
-        date=moment(first("date")),
+        date=date,
         received=tuple(time for time in received if time),
         return_path=_return_path(all_of("return-path")),
         from_=from_,
@@ -248,6 +253,11 @@ def _headers(entity: Entity) -> Message:
         media_type=_media_type(media_type, "text/plain"),
         defects=tuple(_header_defects(all_of, from_)),
     )
+
+
+def _section_of(entity: Entity) -> bytes:
+    lines = (f"{name}: {value}" for name, value in entity.raw_items() if name.lower() in {"from", "date", "sender"})
+    return "\r\n".join(lines)[:FIELD_MAX].encode("utf-8", "surrogateescape")
 
 
 def _header_defects(all_of: Callable[[str], list[str]], from_: tuple[Address, ...]) -> Iterator[str]:
@@ -300,14 +310,12 @@ def _message(entity: Entity, bodies: Bodies, *, prefix: str, level: int) -> Mess
     message = _headers(entity)
     found = _Found(bodies)
     _walk(entity, prefix, found, level)
-    text = clean_text("\n\n".join(piece for piece in found.texts if piece.strip()))[:TEXT_MAX]
+    texts = (html_text(piece) if isinstance(piece, _Markup) else piece for piece in found.texts)
+    text = clean_text("\n\n".join(piece for piece in texts if piece.strip()))[:TEXT_MAX]
     html = clean_text("\n".join(found.html)) if found.html else None
-    digest = hashlib.sha256(repr((message.headers, text)).encode("utf-8", "replace"))
-    for attachment in found.attachments:
-        digest.update(attachment.octets)
     return replace(
         message,
-        sha256=digest.hexdigest(),
+        sha256=_digest(message, text, found.attachments) if level else "",
         size=len(text) + sum(len(attachment.octets) for attachment in found.attachments),
         text=text,
         html=html,
@@ -315,6 +323,13 @@ def _message(entity: Entity, bodies: Bodies, *, prefix: str, level: int) -> Mess
         enclosed=tuple(found.enclosed),
         defects=(*message.defects, *dict.fromkeys(found.defects)),
     )
+
+
+def _digest(message: Message, text: str, attachments: Sequence[Attachment]) -> str:
+    digest = hashlib.sha256(repr((message.headers, text)).encode("utf-8", "replace"))
+    for attachment in attachments:
+        digest.update(attachment.octets)
+    return digest.hexdigest()
 
 
 def _walk(entity: Entity, part: str, found: _Found, level: int) -> None:
@@ -345,19 +360,27 @@ def _walk_multipart(leaf: _Leaf, parts: list[Entity], part: str, found: _Found, 
 
 def _choose(alternatives: _Found, found: _Found) -> None:
     """Take the plain text, unless it only says that the HTML should be read."""
-    plain = [text for text in alternatives.texts if not isinstance(text, _FromHtml)]
-    rich = [text for text in alternatives.texts if isinstance(text, _FromHtml)]
-    plain_words, rich_words = (sum(len(text.split()) for text in texts) for texts in (plain, rich))
-    stub = plain_words < 25 and rich_words > 3 * plain_words  # noqa: PLR2004 "please use an HTML reader" in words
-    found.texts += rich if rich and (stub or not plain_words) else plain
+    plain = [text for text in alternatives.texts if not isinstance(text, _Markup)]
+    rich = [text for text in alternatives.texts if isinstance(text, _Markup)]
+    found.texts += rich if rich and _says_little(plain, rich) else plain
     found.html += alternatives.html
     found.attachments += alternatives.attachments
     found.enclosed += alternatives.enclosed
     found.defects += alternatives.defects
 
 
-class _FromHtml(str):
-    """Text that was HTML."""
+_STUB_WORDS = 25  # "Votre logiciel de messagerie n'affiche pas le HTML…" in every wording has fewer
+
+
+def _says_little(plain: list[str], rich: list[_Markup]) -> bool:
+    plain_words = sum(len(text.split()) for text in plain)
+    if plain_words >= _STUB_WORDS:
+        return False
+    return not plain_words or sum(len(html_text(text).split()) for text in rich) > 3 * plain_words
+
+
+class _Markup(str):
+    """HTML that may be the body; it is turned into text where it is."""
 
     __slots__ = ()
 
@@ -434,6 +457,9 @@ def _take(leaf: _Leaf, octets: bytes, part: str, found: _Found, level: int) -> N
         if level < ENCLOSED_MAX:
             found.enclosed.append(_again(octets, part, level + 1))
         return
+    if level < ENCLOSED_MAX and (mail := _outlook_mail(octets)) is not None:
+        found.enclosed.append(_again(mail, part, level + 1))
+        return
     if not _is_body(leaf, octets):
         found.attachments.append(
             Attachment(part, leaf.name, leaf.media_type, leaf.disposition, leaf.content_id, octets)
@@ -444,7 +470,7 @@ def _take(leaf: _Leaf, octets: bytes, part: str, found: _Found, level: int) -> N
         found.defects.append(f"part {part}: charset guessed")
     if leaf.media_type == "text/html":
         found.html.append(text[: 2 * TEXT_MAX])
-        found.texts.append(_FromHtml(html_text(text)))
+        found.texts.append(_Markup(text[: 2 * TEXT_MAX]))
         return
     found.texts.append(_without_uuencoded(_unarmoured(clean_text(text)), part, found))
 
@@ -462,6 +488,19 @@ def _is_message(leaf: _Leaf, octets: bytes) -> bool:
     """A message as an attached file (Outlook on the web names it x.eml and calls it octet-stream)."""
     named = bool(leaf.name and leaf.name.lower().endswith(".eml"))
     return named and bool(_FIELDS_OF_A_MESSAGE.match(octets[: 64 * 1024].lstrip()))
+
+
+def _outlook_mail(octets: bytes) -> bytes | None:
+    """The mail in a .msg, which is how Outlook attaches one; None if it is none or cannot be read here."""
+    if not octets.startswith(_COMPOUND) or _OUTLOOK_STREAM not in octets:
+        return None
+    from inbox_agent.formats.outlook import outlook_octets  # noqa: PLC0415 needs an extra, rarely
+
+    return outlook_octets(octets)
+
+
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OUTLOOK_STREAM = "__properties_version1.0".encode("utf-16-le")
 
 
 # --- What hides in bodies -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
 import select
@@ -218,6 +219,8 @@ def main() -> None:
     offers = tuple(Offer.from_json(offer) for offer in settings["offers"])
     staff = Staff(frozenset(settings["addresses"]), frozenset(settings["domains"]))
     extractor = _extractor(settings)
+    if settings["alone"]:
+        _import_readers(cautious=settings["cautious"])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Whatever a library prints is no answer.
     program = tesseract() if settings["ocr_pages"] else None
@@ -245,6 +248,12 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         if answer.get("error") == "MemoryError":
             return
+
+
+def _import_readers(*, cautious: bool) -> None:
+    """Have the libraries in memory before processes are forked, which would each import them again."""
+    for name in ("lxml.etree", "pypdf" if cautious else "pypdfium2"):
+        importlib.import_module(name)
 
 
 def _extractor(settings: dict[str, Any]) -> Extractor:

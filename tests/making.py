@@ -12,11 +12,13 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+Streams: TypeAlias = "bytes | Mapping[str, Streams]"
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 LINE = 14  # points between two lines
@@ -325,15 +327,17 @@ def _enclose(message: EmailMessage, octets: bytes) -> None:
 # --- DOC ------------------------------------------------------------------------------------------------------
 
 
-def compound(streams: Mapping[str, bytes]) -> bytes:
-    """A compound file (MS-CFB) with these streams in its root; small ones are padded to full sectors."""
+def compound(streams: Mapping[str, Streams]) -> bytes:
+    """A compound file (MS-CFB) with these streams in its root; a mapping within is a storage.
+
+    Small streams are padded to 4 kB with NUL, so that no mini stream is needed; the size told is the true one where
+    it is larger.
+    """
     import struct  # noqa: PLC0415 rarely needed
 
     sector, free, end = 512, 0xFFFFFFFF, 0xFFFFFFFE
-    names = sorted(streams, key=lambda name: (len(name), name.upper()))
     chains: list[bytes] = []
     fat: list[int] = []
-    starts: dict[str, int] = {}
 
     def store(octets: bytes) -> int:
         first, count = len(fat), max(1, -(-len(octets) // sector))
@@ -341,22 +345,35 @@ def compound(streams: Mapping[str, bytes]) -> bytes:
         chains.append(octets.ljust(count * sector, b"\0"))
         return first
 
-    for name in names:
-        starts[name] = store(streams[name].ljust(4096, b"\0"))
-    entries = [_entry("Root Entry", 5, child=1 if names else free, right=free, start=end, size=0)]
-    for index, name in enumerate(names, 1):  # The siblings' tree is a list to the right: legal, if not balanced.
-        right = index + 1 if index < len(names) else free
-        size = max(len(streams[name]), 4096)
-        entries.append(_entry(name, 2, child=free, right=right, start=starts[name], size=size))
+    entries: list[bytes] = [b""]
+
+    def folder(inside: Mapping[str, Streams]) -> int:
+        """The rank of the first entry. Siblings are a list to the right: legal, if not balanced."""
+        names = sorted(inside, key=lambda name: (len(name), name.upper()))
+        ranks = list(range(len(entries), len(entries) + len(names)))
+        entries.extend(b"" for _name in names)
+        for rank, name in zip(ranks, names, strict=True):
+            right = rank + 1 if rank < ranks[-1] else free
+            what = inside[name]
+            if isinstance(what, bytes):
+                size = max(len(what), 4096)
+                start = store(what.ljust(4096, b"\0"))
+                entries[rank] = _entry(name, 2, child=free, right=right, start=start, size=size)
+            else:
+                entries[rank] = _entry(name, 1, child=folder(what), right=right, start=0, size=0)
+        return ranks[0] if ranks else free
+
+    entries[0] = _entry("Root Entry", 5, child=folder(streams), right=free, start=end, size=0)
     directory = store(b"".join(entries).ljust(-(-len(entries) // 4) * sector, b"\0"))
-    fat_at = len(fat)
-    fat.append(0xFFFFFFFD)
-    if len(fat) > sector // 4:
-        raise ValueError("more than one sector of allocation table")
-    table = struct.pack(f"<{len(fat)}I", *fat).ljust(sector, b"\xff")
+    tables = 1
+    while len(fat) + tables > tables * sector // 4:
+        tables += 1
+    fat_at = list(range(len(fat), len(fat) + tables))
+    fat.extend(0xFFFFFFFD for _table in fat_at)
+    table = struct.pack(f"<{len(fat)}I", *fat).ljust(tables * sector, b"\xff")
     head = struct.pack("<8s16sHHHHH6s", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3, 0xFFFE, 9, 6, b"")
-    head += struct.pack("<IIIIIIIII", 0, 1, directory, 0, 4096, end, 0, end, 0)
-    head += struct.pack("<I", fat_at).ljust(436, b"\xff")
+    head += struct.pack("<IIIIIIIII", 0, tables, directory, 0, 4096, end, 0, end, 0)
+    head += struct.pack(f"<{tables}I", *fat_at).ljust(436, b"\xff")
     return head + b"".join(chains) + table
 
 
@@ -386,3 +403,33 @@ def doc(paragraphs: Sequence[str], *, encrypted: bool = False) -> bytes:
     struct.pack_into("<II", stream, 0x01A2, 0, len(table))
     stream += narrow.ljust(wide_at - text_at, b"\0") + wide
     return compound({"WordDocument": bytes(stream), "1Table": table})
+
+
+def outlook_message(
+    *,
+    headers: str | None,
+    subject: str = "Candidature",
+    sender: tuple[str, str] = ("Jeanne Dupont", "jeanne.dupont@example.org"),
+    text: str = "Bonjour, voici ma candidature.",
+    attachments: Sequence[tuple[str, bytes]] = (),
+) -> bytes:
+    """A .msg as Outlook saves it (MS-OXMSG), with the transport headers of mail that came from outside, or without."""
+
+    def properties(before: int, texts: Mapping[int, str], binaries: Mapping[int, bytes]) -> dict[str, Streams]:
+        import struct  # noqa: PLC0415 rarely needed
+
+        values = {(pid, 0x001F): value.encode("utf-16-le") for pid, value in texts.items()}
+        values |= {(pid, 0x0102): value for pid, value in binaries.items()}
+        table = b"".join(struct.pack("<HHIII", kind, pid, 6, len(value), 0) for (pid, kind), value in values.items())
+        streams: dict[str, Streams] = {
+            f"__substg1.0_{pid:04X}{kind:04X}": value for (pid, kind), value in values.items()
+        }
+        return streams | {"__properties_version1.0": bytes(before) + table}
+
+    texts = {0x001A: "IPM.Note", 0x0037: subject, 0x1000: text, 0x0C1A: sender[0], 0x0C1F: sender[1]}
+    if headers is not None:
+        texts[0x007D] = headers
+    streams = properties(32, texts, {})
+    for rank, (name, octets) in enumerate(attachments):
+        streams[f"__attach_version1.0_#{rank:08X}"] = properties(8, {0x3707: name}, {0x3701: octets})
+    return compound(streams)

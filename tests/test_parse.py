@@ -15,6 +15,7 @@ from inbox_agent.fields import addresses, decode_words, identifiers, moment, par
 from inbox_agent.html_text import html_text
 from inbox_agent.message import Address, Message
 from inbox_agent.parse import parse
+from inbox_agent.second_opinion import second_opinion
 
 import making
 
@@ -267,6 +268,27 @@ def test_a_mail_attached_as_a_file_is_an_enclosed_message() -> None:
     message = parse(making.eml(attachments=[("Candidature.eml", making.eml(subject="Dedans"))]))
     assert [enclosed.subject for enclosed in message.enclosed] == ["Dedans"]
     assert message.attachments == ()
+
+
+@pytest.mark.parametrize(
+    "headers", [None, "From: Jeanne Dupont <jeanne.dupont@example.org>\r\nSubject: Candidature\r\n"]
+)
+def test_an_outlook_message_attached_as_a_file_is_an_enclosed_message(headers: str | None) -> None:
+    pdf = making.pdf(["x"])
+    octets = making.outlook_message(headers=headers, attachments=[("CV été.pdf", pdf.ljust(5000))])
+    message = parse(making.eml(subject="TR", attachments=[("Candidature.msg", octets)]))
+    assert message.attachments == ()
+    (inner,) = message.enclosed
+    assert inner.subject == "Candidature"
+    assert inner.from_ == (Address("Jeanne Dupont", "jeanne.dupont@example.org"),)
+    assert inner.text.rstrip("\x00 ").startswith("Bonjour, voici ma candidature.")
+    assert [(file.name, file.octets) for file in inner.attachments] == [("CV été.pdf", pdf.ljust(5000))]
+
+
+def test_a_second_reader_is_asked_for_a_sender_and_never_raises() -> None:
+    assert second_opinion(b"From: a@b.c").from_ == (Address("", "a@b.c"),)
+    for section in (b"", b"From: \x00", b"From: " + b"(" * 5000, b"Date: x"):
+        assert second_opinion(section).date is None
 
 
 def test_a_bounce_shows_the_message_that_came_back() -> None:
