@@ -278,6 +278,7 @@ def variables(view: Digest) -> dict[str, Any]:
                 "REPLY_WORDS",
                 "pieces_words",
                 "missing_words",
+                "share_words",
                 "days_left_words",
                 "SPONTANEOUS",
             )
