@@ -89,6 +89,7 @@ def _spool_octets(octets: bytes, spool: Path, sha256: str) -> None:
     if final.exists():
         return
     partial = spool / f"{sha256}.part"
+    partial.unlink(missing_ok=True)  # After a failed fsync the kernel may say yes to the next one.
     with partial.open("wb") as file:
         reach("spool.write.before")
         file.write(octets)
@@ -111,6 +112,7 @@ def _sync_folder(folder: Path) -> None:
 def sweep(spool: Path, needed: frozenset[str]) -> int:
     """Remove what no message needs any more, and what a crash left half-written; how many there were."""
     removed = 0
+    reach("sweep.before")
     for path in spool.iterdir():
         if path.name.partition(".")[0] in needed and path.suffix in {".eml", ".d"}:
             continue

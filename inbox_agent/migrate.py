@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 
 from inbox_agent.errors import StoreError
+from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ def _back_up(source: Path, target: Path) -> None:
     partial = target.with_suffix(".tmp")
     try:
         _copy(source, partial)
+        reach("migrate.rename.before")
         partial.rename(target)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(

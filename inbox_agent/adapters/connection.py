@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from inbox_agent.errors import AgentError, AuthenticationError, TlsError, TryAgainError
+from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,6 +123,7 @@ def arm_handshake(context: ssl.SSLContext, plain: TimedSocket) -> None:
 
 def open_socket(host: str, port: int, timeout: float) -> TimedSocket:
     """A TCP connection that sends small commands at once: Nagle's algorithm cost 40 ms per SEARCH."""
+    reach("network.connect.before")
     plain = socket.create_connection((host, port), timeout=timeout)
     timed = TimedSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
     timed.settimeout(timeout)

@@ -25,6 +25,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from inbox_agent.errors import FileStoreError
+from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,6 +77,7 @@ class LocalFiles:
             descriptor = os.open(source, _READ)
         with os.fdopen(descriptor, "rb"), self._translated(target), self._folder(parts[:-1]) as folder:
             # Before the link: after a failed fsync the kernel may say yes to the next one.
+            reach("files.source.fsync.before")
             os.fsync(descriptor)
             self._link_or_copy(source, descriptor, parts[-1], folder)
             _synchronise_folder(folder)
@@ -85,6 +87,7 @@ class LocalFiles:
         parts = _inside(target)
         with self._translated(target), self._folder(parts[:-1]) as folder:
             temporary = self._temporary(parts[-1], folder, (octets,))
+            reach("files.replace.before")
             os.rename(temporary, parts[-1], src_dir_fd=folder, dst_dir_fd=folder)
             _synchronise_folder(folder)
 
@@ -115,6 +118,7 @@ class LocalFiles:
             if taken:
                 raise _taken(self.root / target)
             with self._folder(old[:-1], create=False) as before, self._folder(new[:-1]) as after:
+                reach("files.move.before")
                 os.rename(old[-1], new[-1], src_dir_fd=before, dst_dir_fd=after)
                 _synchronise_folder(after)
                 _synchronise_folder(before)
@@ -125,6 +129,7 @@ class LocalFiles:
         with self._translated(folder), self._root() as root, _descend(root, parts[:-1]) as parent:
             if parent is None or not _is_there(parent, parts[-1]):
                 return
+            reach("files.remove.before")
             if stat.S_ISDIR(os.lstat(parts[-1], dir_fd=parent).st_mode):
                 shutil.rmtree(parts[-1], dir_fd=parent)
             else:
@@ -141,6 +146,7 @@ class LocalFiles:
         """Write and remove a file at the root; see ports.FileStore."""
         with self._translated(PurePosixPath()), self._root() as root:
             temporary = self._temporary("check", root, (b"",))
+            reach("files.check.before")
             os.unlink(temporary, dir_fd=root)
             _synchronise_folder(root)
 
@@ -172,6 +178,7 @@ class LocalFiles:
         except FileNotFoundError:
             if not create:
                 raise
+        reach("files.mkdir.before")
         os.mkdir(name, self._folder_mode, dir_fd=folder)
         descriptor = os.open(name, _FOLDER, dir_fd=folder)
         try:
@@ -189,6 +196,7 @@ class LocalFiles:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FileStoreError(f"{source} is no regular file: remove it")
         try:
+            reach("files.link.before")
             os.link(source, name, dst_dir_fd=folder, follow_symlinks=False)
             os.fchmod(descriptor, self._file_mode)
         except FileExistsError:
@@ -198,6 +206,7 @@ class LocalFiles:
                 raise
             temporary = self._temporary(name, folder, _chunks(descriptor))
             # Nobody else writes here (see BUGS), so that between the look and the rename nothing appears.
+            reach("files.copy.before")
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     def _accept_or_refuse(self, descriptor: int, name: str, folder: int) -> None:
@@ -209,6 +218,7 @@ class LocalFiles:
         try:
             if not stat.S_ISREG(os.fstat(there).st_mode) or not _same_octets(descriptor, there):
                 raise _taken(name)
+            reach("files.there.fsync.before")
             os.fsync(there)
         finally:
             os.close(there)
@@ -216,6 +226,7 @@ class LocalFiles:
     def _temporary(self, name: str, folder: int, chunks: Iterable[bytes]) -> str:
         """A file beside `name` with those octets, synchronised; what a crash left of it is replaced."""
         temporary = _TEMPORARY + hashlib.sha256(name.encode()).hexdigest()[:16]
+        reach("files.temporary.before")
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         descriptor = os.open(temporary, _CREATE, self._file_mode, dir_fd=folder)
@@ -224,6 +235,7 @@ class LocalFiles:
                 os.fchmod(descriptor, self._file_mode)
                 for chunk in chunks:
                     _write_all(descriptor, chunk)
+                reach("files.temporary.fsync.before")
                 os.fsync(file)
         except OSError:
             os.unlink(temporary, dir_fd=folder)
@@ -294,6 +306,7 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
 
 
 def _write_all(descriptor: int, octets: bytes) -> None:
+    reach("files.write.before")
     rest = memoryview(octets)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -306,6 +319,7 @@ def _same_octets(one: int, other: int) -> bool:
 
 
 def _synchronise_folder(descriptor: int) -> None:
+    reach("files.folder.fsync.before")
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -45,6 +45,7 @@ from inbox_agent.adapters.imap_session import (
     uid_set,
 )
 from inbox_agent.errors import AgentError, AuthenticationError, TlsError, TryAgainError
+from inbox_agent.failpoint import reach
 from inbox_agent.ports import FolderState, Listed, Moved
 
 if TYPE_CHECKING:
@@ -732,7 +733,9 @@ class ImapMailbox:
             self._session.allow(self._settings.command_timeout)
             if forget:
                 self._session.forget()
+            reach("imap.command.before")
             answer = verb(*args)
+            reach("imap.command.after")
         except AbortError as error:
             self._lost = doing
             raise TryAgainError(

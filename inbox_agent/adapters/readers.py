@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import Reading
 from inbox_agent.errors import AgentError
+from inbox_agent.failpoint import reach
 from inbox_agent.ports import Unread
 
 if TYPE_CHECKING:
@@ -423,9 +424,11 @@ def _settle(reading: Reading, made: Path, place: Path) -> None:
     if not expected:
         made.rmdir()
         return
+    reach("readers.rename.before")
     made.rename(place)
     folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        reach("readers.folder.fsync.before")
         os.fsync(folder)
     finally:
         os.close(folder)

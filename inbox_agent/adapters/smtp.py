@@ -41,6 +41,7 @@ from inbox_agent.errors import (
     TlsError,
     TryAgainError,
 )
+from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
     import socket
@@ -110,12 +111,15 @@ class SmtpSender:
             raise
         try:
             with self._translated("sending a message"):
+                reach("smtp.data.before")
                 wire.transmit(body, self._settings.data_timeout)
                 self._require_silence(wire)
             before_dot()
             with self._translated("ending a message"):
                 self._require_silence(wire)
+                reach("smtp.dot.before")
                 wire.transmit(b".\r\n", self._settings.command_timeout)
+                reach("smtp.dot.after")
         except BaseException:
             # Without its dot the server forgets the message; RSET would be taken for a line of it.
             self._drop()
