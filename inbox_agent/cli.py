@@ -292,3 +292,78 @@ def quarantine(
             case _:
                 rows = ward.listed(installation)
                 typer.echo(json.dumps(rows) if as_json else ward.table(rows))
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Messages (.eml), each with its expected values beside it (.json).")],
+    rules: Annotated[
+        Path | None, typer.Option(help="A rules folder; what it lacks comes from the rules that ship.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How often the rules are right on messages that you have labelled, with a confusion matrix and every miss."""
+    from inbox_agent.evaluate import MEASURES, report  # noqa: PLC0415 - slow to import
+    from inbox_agent.evaluate import evaluate as measure  # noqa: PLC0415 - the command has its name
+    from inbox_agent.explain import explainer  # noqa: PLC0415 - slow to import
+
+    if not folder.is_dir():
+        typer.echo(f"inbox-agent: there is no folder {folder}", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    beside = folder / "rules"
+    with explainer(rules or (beside if beside.is_dir() else None)) as explain_file:
+        found = measure(folder, explain_file)
+    if as_json:
+        shares = {name: found.share(name) for name in MEASURES}
+        typer.echo(json.dumps({"cases": len(found.cases), "shares": shares, "lost": found.lost}))
+    else:
+        typer.echo(report(found))
+
+
+templates_app = typer.Typer(help="The words of replies and digest: list, preview with sample data, check.")
+app.add_typer(templates_app, name="templates", no_args_is_help=True)
+TemplatesOption = Annotated[
+    Path | None, typer.Option("--templates", help="A folder; what it lacks comes from those that ship.")
+]
+
+
+@templates_app.command("list")
+def templates_list(folder: TemplatesOption = None) -> None:
+    """Every template, and whether it is yours or ships with the program."""
+    from inbox_agent.shipped import shipped  # noqa: PLC0415 - cheap, and only here
+
+    for path in sorted(shipped("templates").rglob("*.j2")):
+        name = path.relative_to(shipped("templates"))
+        own = folder is not None and (folder / name).exists()
+        typer.echo(f"{'yours  ' if own else 'shipped'}  {name}")
+
+
+@templates_app.command("preview")
+def templates_preview(
+    language: Annotated[str, typer.Option(help="fr or en.")] = "fr", folder: TemplatesOption = None
+) -> None:
+    """Every reply with sample data, as the candidate reads it."""
+    from inbox_agent.reply import LANGUAGES, render_text  # noqa: PLC0415 - slow to import
+    from inbox_agent.samples import reply_samples  # noqa: PLC0415 - the same
+    from inbox_agent.templates import load_templates  # noqa: PLC0415 - the same
+
+    if language not in LANGUAGES:
+        typer.echo(
+            f'inbox-agent: "{language}" is no language of the replies; there are {", ".join(LANGUAGES)}', err=True
+        )
+        raise typer.Exit(EXIT_USAGE)
+    templates = load_templates(folder)
+    for name, template, view in reply_samples(language):
+        typer.echo(f"─── {name}\n{render_text(template, view, templates)}\n")
+
+
+@templates_app.command("check")
+def templates_check(folder: TemplatesOption = None) -> None:
+    """Render all with sample data; unknown variables are faults with file and line."""
+    from inbox_agent.errors import ConfigError  # noqa: PLC0415 - only here
+    from inbox_agent.samples import check_templates  # noqa: PLC0415 - slow to import
+
+    faults = check_templates(folder)
+    if faults:
+        raise ConfigError(faults)
+    typer.echo("All templates render.")

@@ -11,7 +11,7 @@ import json
 import mailbox
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +111,22 @@ def explained_files(arguments: Sequence[str], rules: Path | None, config: Path |
     readers = ChildReaders(folder, policy.offers, policy.staff, workers=2)
     try:
         yield from explain(found, readers, policy)
+    finally:
+        readers.close()
+
+
+@contextmanager
+def explainer(rules: Path | None) -> Iterator[Callable[[Path], dict[str, Any]]]:
+    """A function that gives the object of design section 6 for a file, with the children kept between calls."""
+    from inbox_agent.adapters.readers import ChildReaders  # noqa: PLC0415 - adapters load when used
+
+    folder, policy = _policy(rules, None)
+    readers = ChildReaders(folder, policy.offers, policy.staff, workers=1)
+    try:
+        yield lambda path: next(
+            decision_json(item.source, item.decision)
+            for item in explain([Source(str(path), path.read_bytes)], readers, policy)
+        )
     finally:
         readers.close()
 
