@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from inbox_agent.offer import Offer
 from inbox_agent.outgoing import Outgoing, clean_header, compose, is_addr_spec, is_message_id, thread_headers
 from inbox_agent.reply import render, render_text, reply_subject, reply_view, salutation, services, shown_file
 from inbox_agent.templates import load_templates
+from jinja2 import Environment
 
 GOLDEN = Path(__file__).parent / "golden" / "replies"
 TEMPLATES = load_templates()
@@ -443,6 +445,7 @@ def test_no_name_breaks_a_reply(name, file):
 
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", text)
     assert "\n\n-- \nVos données personnelles" in text
+    assert max(len(line) for line in text.splitlines()) <= 72
     compose([("From", SENDER), ("To", Address("", "a@b.org"))], text=text, flowed=True)
 
 
@@ -518,3 +521,17 @@ def test_an_offer_keeps_its_own_retention():
     offer = Offer("x", "Poste", ("a@b.org",), retention_months=6)
 
     assert reply_module.with_retention(samples.ORGANISATION, offer).privacy.retention_months == 6
+
+
+def test_every_template_variable_and_filter_is_documented():
+    page = (Path(__file__).parent.parent / "docs" / "modeles.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", page))
+    fields = {field.name for kind in (reply_module.ReplyView, reply_module.Piece) for field in dataclasses.fields(kind)}
+    filters = set(TEMPLATES.environment.filters) - set(Environment().filters)  # noqa: S701, nothing is rendered.
+
+    assert fields <= named
+    assert {name for name in filters if f"`{name}`" not in page} == set()
+    for template in ReplyTemplate:
+        assert f"`{template}.txt.j2`" in page
+    for name in TEMPLATES.environment.list_templates():
+        assert name.startswith("en/") or f"`{name.removeprefix('fr/')}`" in page
