@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from inbox_agent.rules import Rules
 
 _EVIDENCE_SHOWN = 14
+_REPORTS = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
 _PERSONAL = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
 _FOR_AN_OFFER = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
 
@@ -198,7 +199,7 @@ def _report(case: _Case) -> Verdict | None:
     weights = case.rules.recognition.weights
     message = case.message
     if message.media_type == "multipart/report" or any(
-        attachment.media_type in ("message/delivery-status", "message/disposition-notification")
+        attachment.media_type in _REPORTS
         for attachment in message.attachments
     ):
         shown = Evidence("delivery_report", f"rapport de remise ({message.media_type})", -weights["delivery_report"])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What one's own application says of itself; words about posts and candidates alone do not count.
 _FIRST_PERSON = ("applies", "encloses_papers", "about_oneself", "greets_as_candidate")
 _BUSINESS = ("money", "call_for_projects", "meeting", "circulate_offer", "agency", "organisation_applies")
+_OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
 STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
 
@@ -279,12 +280,13 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
         return Verdict(Kind.APPLICATION, because)
     if words >= FAIR and _announces_attachments(sight):
         return Verdict(Kind.APPLICATION, ("attaches", *because))
-    if sight.has("asks_about_post") or (sight.question and sight.has("subject_application")):
+    if sight.has("asks_about_post") or (sight.question and words >= WEAK and not _announces_attachments(sight)):
         return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark"))
     if papers:
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
     if words >= FAIR and told >= FAIR:
         return doubt("parle de candidature, sans pièce et sans rien dire de précis", *because)
-    if unreadable and not sight.own.strip() and not sight.score(Speaks.OTHER):
+    opaque = [piece for piece in unreadable if piece.document.state in _OPAQUE]
+    if opaque and not sight.own.strip() and not sight.score(Speaks.OTHER):
         return doubt("un document que personne n’a pu lire, sans un mot d’explication", "unreadable")
     return Verdict(Kind.OTHER, tuple(hit for hit in sight.hits if sight.hits[hit].cue.speaks is Speaks.OTHER))
