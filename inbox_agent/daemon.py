@@ -133,7 +133,6 @@ class Daemon:
             self._failed(line, error)
         else:
             line.failures, line.not_before = 0, None
-            self.installation.journal.polled(name, None)
         self._alive(line)
         notify(f"STATUS={self._status()}")
 
@@ -152,6 +151,7 @@ class Daemon:
             )
         )
         publish(self.installation)
+        self.installation.journal.polled(line.name, None)
         return decided
 
     def digest(self) -> None:

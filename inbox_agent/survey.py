@@ -299,13 +299,18 @@ def _drafts(
 
 def _follow_ups(connection: sa.Connection, span: Span, rows: dict[int, ApplicationRow]) -> tuple[FollowUp, ...]:
     query = (
-        sa.select(messages.c.id, messages.c.application_id)
+        sa.select(messages.c.id, messages.c.kind, messages.c.application_id)
         .where(messages.c.application_id.is_not(None), messages.c.application_id != messages.c.id)
         .where(messages.c.kind.in_((Kind.FOLLOW_UP, Kind.APPLICATION)), span.holds(messages.c.decided_at))
         .order_by(messages.c.id)
     )
     return tuple(
-        FollowUp(rows[row.application_id], _brought(connection, row.id, rows[row.application_id]))
+        FollowUp(
+            rows[row.application_id],
+            "le même message une seconde fois"
+            if row.kind == Kind.APPLICATION
+            else _brought(connection, row.id, rows[row.application_id]),
+        )
         for row in connection.execute(query).all()
         if row.application_id in rows
     )
