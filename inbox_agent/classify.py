@@ -512,7 +512,12 @@ def _kinds_named(name: str, rules: DocumentRules) -> frozenset[DocumentKind]:
         (DocumentKind.CV_AND_LETTER, rules.names.both),
         (DocumentKind.OTHER, rules.names.other),
     )
-    return frozenset(kind for kind, phrases in said if any(phrase.words in words for phrase in phrases))
+    kinds = frozenset(kind for kind, phrases in said if any(phrase.words in words for phrase in phrases))
+    if any(phrase.words in words for phrase in rules.names.surely_other):
+        return frozenset({DocumentKind.OTHER})
+    if any(phrase.words in words for phrase in rules.names.sure_letter):
+        return kinds - {DocumentKind.OTHER}
+    return kinds
 
 
 def _name_evidence(named: frozenset[DocumentKind], kind: DocumentKind, scale: Scale) -> list[Evidence]:
@@ -556,6 +561,9 @@ def _kind_by_name(named: frozenset[DocumentKind]) -> DocumentKind | None:
 def _kind_by_look(look: _Look, rules: DocumentRules) -> tuple[DocumentKind, str]:
     """Without text and without a telling name: a page or two under a person's name are mostly the CV."""
     words = _words_of_name(look.name)
+    if any(phrase.words in words for phrase in rules.names.application):
+        kind = DocumentKind.LETTER if look.pages == 1 else DocumentKind.CV_AND_LETTER
+        return kind, f"“{look.name}” says that it is an application, on {look.pages or '?'} pages"
     tokens = words.split()
     generic = any(phrase.words in words for phrase in rules.names.generic)
     personal = (

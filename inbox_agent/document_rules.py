@@ -141,10 +141,13 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Words of file names."""
+    """Words of file names. What is `surely_other` is so even beside "CV"; a `sure_letter` even beside "diplôme"."""
 
     cv: tuple[Phrase, ...]
     letter: tuple[Phrase, ...]
+    sure_letter: tuple[Phrase, ...]
+    surely_other: tuple[Phrase, ...]
+    application: tuple[Phrase, ...]
     both: tuple[Phrase, ...]
     other: tuple[Phrase, ...]
     generic: tuple[Phrase, ...]
@@ -410,8 +413,9 @@ def _mark_of_other(name: str, table: _Table) -> Mark:
 
 
 def _names(table: _Table) -> Names:
-    table.only("cv", "letter", "both", "other", "generic")
-    return Names(*(table.phrases(key) for key in ("cv", "letter", "both", "other", "generic")))
+    keys = ("cv", "letter", "sure_letter", "surely_other", "application", "both", "other", "generic")
+    table.only(*keys)
+    return Names(*(table.phrases(key) for key in keys))
 
 
 def _body(table: _Table) -> BodyRules:

@@ -207,7 +207,7 @@ def stem(word: str) -> str:
 def read_passage(text: str) -> Passage:
     """The text of a document or a body, levelled; what comes after `LONGEST` characters is left out."""
     levelled = _BROKEN_WORD.sub("", _level(text[:LONGEST]))
-    raws = [raw for line in levelled.split("\n") for cell in _CELL_BREAK.split(line) if (raw := cell.strip())]
+    raws = [raw for line in levelled.split("\n") for cell in _CELL_BREAK.split(line) if (raw := " ".join(cell.split()))]
     if not raws:
         return _passage(())
     plains = fold("\n".join(raws)).split("\n")
