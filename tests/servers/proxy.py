@@ -5,7 +5,6 @@ Only what is in the clear can be matched, so clients use tls "none" towards it: 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import socket
@@ -25,7 +24,7 @@ class Fault:
     """What is done, once so much has gone by that `pattern` was seen or `octets` were forwarded that way.
 
     `before`: what matched is withheld, else it is still forwarded whole. `times` connections suffer it, then
-    the proxy is transparent. `seconds` belong to delay and to each octet of trickle.
+    the proxy is transparent. `seconds` belong to delay and to each octet of trickle, which lasts.
     """
 
     what: What
@@ -51,110 +50,114 @@ class Fault:
 
 @dataclass
 class FaultProxy:
+    """Proxies to a port of this machine. `change` may rewrite what goes by: (way, octets) -> octets."""
+
     upstream: int
     port: int = 0
     fault: Fault | None = None
+    change: object = None
     connections: int = 0
     seen: dict[Way, bytearray] = field(default_factory=dict)
 
-    async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await stop.wait()
-        server.close()
+    def __enter__(self):
+        self._stopped = threading.Event()
+        self._threads = []
+        self._sockets = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+        return self
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.seen = {"to_client": bytearray(), "to_server": bytearray()}
-        seen = self.seen
-        try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
-        except OSError:
-            writer.close()
-            return
-        pumps = [
-            asyncio.create_task(self._pump(reader, there_writer, "to_server", seen, writer)),
-            asyncio.create_task(self._pump(there_reader, writer, "to_client", seen, writer)),
-        ]
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        for one in (writer, there_writer):
-            one.close()
+    def __exit__(self, *_):
+        self._stopped.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in list(self._sockets):
+            _hang_up(sock)
+        for thread in self._threads:
+            thread.join(5)
+        for sock in self._sockets:
+            sock.close()
 
-    async def _pump(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        way: Way,
-        seen: dict[Way, bytearray],
-        client: asyncio.StreamWriter,
-    ) -> None:
-        with contextlib.suppress(ConnectionError):
-            while fresh := await reader.read(65536):
+    def _start(self, target, *args):
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.upstream))
+                for sock in (client, server):
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._sockets.append(sock)
+                self.connections += 1
+                self.seen = {"to_client": bytearray(), "to_server": bytearray()}
+                self._start(self._pump, client, server, "to_server", self.seen)
+                self._start(self._pump, server, client, "to_client", self.seen)
+
+    def _pump(self, source, sink, way, seen):
+        slowly = 0.0
+        with contextlib.suppress(OSError):
+            while fresh := source.recv(65536):
+                if self.change is not None:
+                    fresh = self.change(way, fresh)
                 fault = self.fault
                 through = None if fault is None or fault.way != way else fault.split(bytes(seen[way]), fresh)
                 seen[way] += fresh
-                if fault is None or through is None:
-                    writer.write(fresh)
-                    await writer.drain()
+                if through is None:
+                    if not self._forward(fresh, sink, slowly):
+                        break
                     continue
-                writer.write(fresh[:through])
-                await writer.drain()
                 fault.struck += 1
-                if not await self._strike(fault, fresh[through:], writer, client):
-                    return
+                sink.sendall(fresh[:through])
+                if fault.what == "trickle":
+                    slowly = fault.seconds
+                if not self._strike(fault, fresh[through:], sink, sink if way == "to_client" else source):
+                    break
+        _hang_up(source)
+        _hang_up(sink)
 
-    async def _strike(
-        self, fault: Fault, rest: bytes, writer: asyncio.StreamWriter, client: asyncio.StreamWriter
-    ) -> bool:
+    def _strike(self, fault, rest, sink, client) -> bool:
         """Break it; whether the connection goes on."""
         match fault.what:
             case "cut":
                 return False
             case "reset":
-                sock = client.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                client.transport.abort()
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
                 return False
             case "stall":
-                await asyncio.Event().wait()
+                self._stopped.wait()
+                return False
             case "delay":
-                await asyncio.sleep(fault.seconds)
-                writer.write(rest)
+                self._stopped.wait(fault.seconds)
+                sink.sendall(rest)
             case "trickle":
-                for octet in rest:
-                    writer.write(bytes([octet]))
-                    await writer.drain()
-                    await asyncio.sleep(fault.seconds)
+                return self._forward(rest, sink, fault.seconds)
+        return True
+
+    def _forward(self, octets, sink, slowly) -> bool:
+        """All at once, or one at a time; whether the connection goes on."""
+        if not slowly:
+            sink.sendall(octets)
+            return True
+        for octet in octets:
+            sink.sendall(bytes([octet]))
+            if self._stopped.wait(slowly):
+                return False
         return True
 
 
-@contextlib.contextmanager
-def fault_proxy(upstream: int):
-    """A proxy before a port of this machine, while the context lasts."""
-    proxy = FaultProxy(upstream)
-    ready = threading.Event()
-    box = {}
-
-    async def main() -> None:
-        box["loop"], box["stop"] = asyncio.get_running_loop(), asyncio.Event()
-        await proxy.serve(ready, box["stop"])
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()), name="fault-proxy", daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield proxy
-    finally:
-        box["loop"].call_soon_threadsafe(box["stop"].set)
-        thread.join()
+def _hang_up(sock):
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
 def proxied():
     """Makes proxies before ports: `proxied(port)`."""
     with contextlib.ExitStack() as stack:
-        yield lambda upstream: stack.enter_context(fault_proxy(upstream))
+        yield lambda upstream: stack.enter_context(FaultProxy(upstream))
