@@ -50,6 +50,7 @@ def record_of(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
     founding = connection.execute(sa.select(messages.c.decision).where(messages.c.id == own)).scalar_one_or_none()
     return {
         **(founding or {}),
+        **_present(connection, row),
         "number": own,
         "application": _plain(row),
         "messages": _rows(connection, sa.select(messages).where(messages.c.application_id == own), messages.c.id),
@@ -63,6 +64,25 @@ def record_of(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
             acts.c.id,
         ),
         "events": _rows(connection, sa.select(events).where(events.c.application_id == own), events.c.id),
+    }
+
+
+def _present(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
+    """What the decision of the first message has become since: the keys of design section 6, as of now."""
+    pieces = connection.execute(
+        sa.select(documents).where(documents.c.application_id == row.id).order_by(documents.c.id)
+    )
+    keys = ("name", "kind", "where", "state", "pages", "sha256", "size")
+    return {
+        "source": "message.eml",
+        "timing": row.timing,
+        "status": row.status,
+        "missing": row.missing,
+        "folder": row.folder,
+        "documents": [
+            {**{key: piece.document[key] for key in keys}, "file": piece.stored_as, "current": piece.current}
+            for piece in pieces
+        ],
     }
 
 
