@@ -199,15 +199,16 @@ def _choices(view: Board) -> tuple[tuple[str, str], ...]:
 
 def _counts(rows: Sequence[ApplicationRow]) -> tuple[tuple[str, str, str], ...]:
     """State, number and word of each tile; the first is the total."""
-    words = {"complete": "complète", "incomplete": "incomplète", "doubt": "à vérifier", "withdrawn": "retirée"}
-    tiles = [("", thousands(len(rows)), count_words(len(rows), "candidature").partition(NBSP)[2])]
-    for state in listing.STATE_WORDS:
+    tiles = [("", thousands(len(rows)), _plural("candidature", len(rows)))]
+    for state, word in listing.STATE_WORDS.items():
         number = sum(row.state == state for row in rows)
         if number:
-            word = words.get(state, "hors délai")
-            plural = word + "s" if number > 1 and state not in {"doubt", "late"} else word
-            tiles.append((state, thousands(number), plural))
+            tiles.append((state, thousands(number), word if state in {"doubt", "late"} else _plural(word, number)))
     return tuple(tiles)
+
+
+def _plural(word: str, number: int) -> str:
+    return count_words(number, word).rpartition(NBSP)[2]
 
 
 def _panel(offer: OfferState, today: date) -> Panel:

@@ -161,3 +161,11 @@ def test_an_application_without_files_says_what_is_missing():
     text = page(a_row(pieces=(), missing=("cv", "letter"), folder=None))
 
     assert "manque&nbsp;: CV et lettre" in text
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 candidature"), (1, "1 candidature"), (2000, "2 000 candidatures")])
+def test_the_total_is_said_in_french(count, words):
+    text = page(*samples.application_rows(count))
+    tile = re.search(r'<li class="all">(.*?)</li>', text).group(1)
+
+    assert re.sub(r"<[^>]+>", "", tile).replace("\xa0", " ") == words
