@@ -1,0 +1,154 @@
+"""kill -9 at every named point of a pass, a restart, and the invariants of docs/reliability.md.
+
+A normal run takes a random sample (INBOX_AGENT_CRASH_SAMPLE, default 20, seed INBOX_AGENT_SEED); `-m soak` takes
+every point and every hit. Each run prints what became of the replies: INBOX_AGENT_CRASH_TABLE=FILE appends it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from laboratory import Laboratory, SinkServer, broken_invariants, end_state, outcome, samples
+from program import Program
+from servers.dovecot import dovecot  # noqa: F401 # A fixture.
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+
+SAMPLE = int(os.environ.get("INBOX_AGENT_CRASH_SAMPLE", "20"))
+SEED = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
+# What a reply's fate may rest on (section "The window" of docs/reliability.md).
+SCENARIOS = {
+    "no evidence, resend_once": 'in_doubt = "resend_once"\nkeep_in_sent = false\n',
+    "no evidence, ask": 'in_doubt = "ask"\nkeep_in_sent = false\n',
+    "the server keeps Sent": 'in_doubt = "ask"\n',
+    "a blind copy": 'in_doubt = "ask"\nevidence_copy = true\n',
+}
+PROVEN = ("the server keeps Sent", "a blind copy")
+
+
+@pytest.fixture(scope="module")
+def program():
+    running = Program()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def sink():
+    server = SinkServer()
+    server.start()
+    yield server.sink
+    server.stop()
+
+
+@pytest.fixture
+def laboratory(dovecot, sink, program):  # noqa: F811 # The fixture.
+    made = []
+
+    def make(scenario: str = "no evidence, resend_once", **options) -> Laboratory:
+        sink.accepted, sink.answers, sink.on_accept = [], {}, None
+        folder = Path(tempfile.mkdtemp(prefix="lab-"))
+        lab = Laboratory(folder, dovecot, sink, program, replies=SCENARIOS[scenario], **options)
+        made.append(lab)
+        if scenario == "the server keeps Sent":
+            sink.on_accept = lambda _, octets: lab.keep_sent(octets)
+        if scenario == "a blind copy":
+            sink.on_accept = lambda recipients, octets: lab.deliver_copy(recipients, octets)
+        return lab
+
+    yield make
+    for lab in made:
+        lab.destroy()
+
+
+def reference(laboratory, scenario: str) -> tuple[list[str], object]:
+    """An undisturbed run: the points it passes, with their hits, and its end state."""
+    lab = laboratory(scenario)
+    lab.deliver(*samples())
+    lab.learn_what_the_server_keeps()
+    log = lab.folder / "points.log"
+    assert lab.once(log=str(log)) == 0, lab.errors()
+    lab.settle()
+    state = end_state(lab)
+    assert broken_invariants(lab, state) == []
+    assert lab.uncertain() == 0
+    hits = Counter(log.read_text().split())
+    return [f"{name}:{hit}" for name, count in sorted(hits.items()) for hit in range(1, count + 1)], state
+
+
+def chosen(points: list[str], count: int, generator: random.Random) -> list[str]:
+    """Names first, so that a small sample still meets many of them."""
+    names: dict[str, list[str]] = {}
+    for point in points:
+        names.setdefault(point.partition(":")[0], []).append(point)
+    some = generator.sample(sorted(names), min(count, len(names)))
+    return [generator.choice(names[name]) for name in some]
+
+
+def crash(laboratory, scenario: str, point: str, expected, again: str | None) -> tuple[str, list[str]]:
+    """One run that is killed at `point`, and perhaps once more while it recovers; its outcome and what broke."""
+    lab = laboratory(scenario)
+    lab.deliver(*samples())
+    lab.learn_what_the_server_keeps()
+    status = lab.once(failpoint=f"{point}:kill")
+    if status not in (-9, 0):
+        return "failed", [f"status {status} at {point}: {lab.errors()}"]
+    if again is not None:
+        lab.once(failpoint=f"{again}:kill")
+    lab.settle()
+    broken = broken_invariants(lab, expected)
+    if lab.uncertain() and not lab.digest_tells_of_uncertain():
+        broken.append("I7 an uncertain reply is not in the digest")
+    if broken:
+        broken.append(lab.errors())
+    found = outcome(lab, expected)
+    lab.destroy()
+    return found, broken
+
+
+def run_all(laboratory, scenario: str, count: int | None) -> Counter[str]:
+    generator = random.Random(SEED)  # noqa: S311 # A sample, no secret.
+    points, expected = reference(laboratory, scenario)
+    outcomes: Counter[str] = Counter()
+    failures = []
+    for number, point in enumerate(points if count is None else chosen(points, count, generator)):
+        again = generator.choice(points) if number % 3 == 2 else None
+        found, broken = crash(laboratory, scenario, point, expected, again)
+        outcomes[found] += 1
+        if broken:
+            failures.append((point, again, broken))
+        if found != "once":
+            outcomes[f"{found} at {point.partition(':')[0]}"] += 1
+    line = f"{scenario}: {len(points)} points, {dict(outcomes)}, {len(failures)} broken, seed {SEED}"
+    print(line)
+    if table := os.environ.get("INBOX_AGENT_CRASH_TABLE"):
+        with Path(table).open("a") as file:
+            file.write(line + "\n" + "".join(f"  {failure}\n" for failure in failures))
+    assert not failures, failures[:3]
+    return outcomes
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_after_a_kill_anywhere_nothing_is_lost_and_nothing_said_twice(laboratory, scenario):
+    outcomes = run_all(laboratory, scenario, max(1, SAMPLE // len(SCENARIOS)))
+    if scenario in PROVEN:
+        assert outcomes["twice"] == outcomes["uncertain"] == 0
+    if scenario == "no evidence, ask":
+        assert outcomes["twice"] == 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(14400)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_after_a_kill_at_every_point_nothing_is_lost_and_nothing_said_twice(laboratory, scenario):
+    outcomes = run_all(laboratory, scenario, None)
+    if scenario in PROVEN:
+        assert outcomes["twice"] == outcomes["uncertain"] == 0
+    if scenario == "no evidence, ask":
+        assert outcomes["twice"] == 0
