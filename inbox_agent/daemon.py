@@ -65,6 +65,7 @@ class Line:
     """The connection to one mailbox, kept between polls; when it may be tried again after a failure.
 
     `alive_at` is the monotonic moment of its latest progress: a poll that ended, well or not, or a batch.
+    `looked_at` is that of the latest look at the folders that staff move mail between, None before the first.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Line:
     failures: int = 0
     not_before: datetime | None = None
     alive_at: float = 0.0
+    looked_at: float | None = None
 
     def drop(self) -> None:
         """Forget the connection."""
