@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, DocumentState, Evidence
 from inbox_agent.document_rules import DocumentRules, load_document_rules
-from inbox_agent.document_text import Line, Passage, read_passage, squeeze, words_of
+from inbox_agent.document_text import Line, Passage, read_passage, squeeze, stem, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +27,7 @@ __all__ = ["Classified", "DocumentRules", "classify", "classify_body", "load_doc
 NOTHING_WORDS = 8  # fewer words than this are a stamp or a page number, no text.
 HEADING_WORDS, HEADING_LETTERS = 7, 45  # the longest heading, alone on its line, and before a colon.
 SHARED_LINE_WORDS = 14  # the longest line in which a heading in capitals stands beside another column.
+LONGEST_HEADING = 5  # words of a heading beside another column.
 SHORT_HEADING = 6  # letters; a shorter word in capitals within a line is an abbreviation.
 ABOVE_LETTER, BELOW_LETTER = 12, 5  # lines: address, date, object and salutation above; formula and name below.
 ABOVE_CAREER, BELOW_CAREER = 12, 3  # lines before the first and after the last sign of a CV that belong to it.
@@ -54,7 +55,8 @@ _LEVEL = re.compile(
 # What a model leaves to fill in: brackets and angle brackets with words, XX for digits, rules to write on.
 _BLANK = re.compile(
     r"\[[^\]\d]{3,50}\]|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}"
-    r"|(?<=\w )_{4,}|: ?[_.]{4,}|(?<=\w )\.{8,}(?=\s*$)"
+    r"|(?<=\w )_{4,}|: ?[_.]{4,}|(?<=\w )\.{8,}(?=\s*$)",
+    re.MULTILINE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n\s*\n")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
@@ -175,7 +177,7 @@ def _score(scale: Scale, evidence: Iterable[Evidence]) -> _Score:
 
 def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: DocumentRules) -> _Score:
     scale = rules.cv
-    headings = [(at, *pair) for at, line in enumerate(part.lines) for pair in _headings_of(line, rules.headings)]
+    headings = _headings(part, rules.headings)
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
     evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(scale.marks, part)]
@@ -213,6 +215,36 @@ def _sections(headings: list[tuple[int, str, str]], rules: DocumentRules) -> Ite
     for section in rules.sections:
         if section.name in found:
             yield Evidence(f"cv_section_{section.name}", f"heading “{found[section.name]}”", section.weight)
+
+
+def _headings(part: Passage, headings: Headings) -> list[tuple[int, str, str]]:
+    """Line, section and text of every heading. Those beside another column count where they are several."""
+    found = [(at, *pair) for at, line in enumerate(part.lines) for pair in _headings_of(line, headings)]
+    headed = {at for at, _, _ in found}
+    beside = [
+        (at, *pair)
+        for at, line in enumerate(part.lines)
+        if at not in headed and not line.sentence
+        for pair in _headings_beside(line, headings)
+    ]
+    sections = {section for _, section, _ in found + beside}
+    return found + beside if len(sections) >= FORM_SECTIONS else found
+
+
+def _headings_beside(line: Line, headings: Headings) -> list[tuple[str, str]]:
+    """A heading at the beginning or the end of a line that two columns share: "Formation 06 12 34 56 78"."""
+    words = line.words.split()
+    if line.count > SHARED_LINE_WORDS or headings.known.isdisjoint(map(stem, words)):
+        return []
+    tokens = line.raw.split()
+    folded = [[word] for word in words] if len(words) == len(tokens) else [words_of(token).split() for token in tokens]
+    cuts = [(0, at) for at in range(1, min(len(tokens), LONGEST_HEADING + 1)) if not tokens[at][0].islower()]
+    cuts += [(at, len(tokens)) for at in range(len(tokens) - 1, max(0, len(tokens) - 1 - LONGEST_HEADING), -1)]
+    for first, last in cuts:
+        piece = [word for token in folded[first:last] for word in token]
+        if tokens[first][0].isupper() and sum(map(len, piece)) >= SHORT_HEADING and (section := headings.exact(piece)):
+            return [(section, " ".join(tokens[first:last]))]
+    return []
 
 
 def _headings_of(line: Line, headings: Headings) -> list[tuple[str, str]]:
@@ -483,7 +515,7 @@ def _length_beyond(passage: Passage, look: _Look) -> tuple[float, str]:
 
 
 def _blanks(part: Passage) -> tuple[float, str]:
-    gaps = [gap for line in part.lines for gap in _BLANK.findall(line.raw)]
+    gaps = _BLANK.findall("\n".join(line.raw for line in part.lines))
     return len(gaps), _quote(gaps)
 
 

@@ -182,6 +182,10 @@ class Headings:
         glued = {stem(text): section.name for section in sections for text in section.glued}
         return cls(keys, glued, words, misspelt)
 
+    def exact(self, words: list[str]) -> str | None:
+        """The section that these words open as they are, but for endings and small words."""
+        return self.sections.get("".join(stem(word) for word in words if word not in _SMALL_WORDS))
+
     def section(self, words: list[str]) -> str | None:
         """The section that these words open, or None. Words as `Line.words` has them."""
         if len(words) == 1 and (found := self.glued.get(stem(words[0]))):
