@@ -101,7 +101,7 @@ def _environment(loader: FileSystemLoader) -> Environment:
         "size": size_words,
         "spark": spark,
         "enumeration": enumeration,
-        "percent_encoded": lambda text: quote(text, safe=""),
+        "percent_encoded": lambda text: quote(text, safe="@"),  # RFC 6068 wants the @ of an address as it is.
     }
     return environment
 

@@ -72,7 +72,7 @@ def thousands(number: int) -> str:
 def size_words(octets: int) -> str:
     """Say "850 octets", "12 Ko", "3,4 Mo", by thousands."""
     if octets < 1000:  # noqa: PLR2004, the prefix kilo.
-        return f"{octets}{NBSP}octets"
+        return count_words(octets, "octet")
     if octets < 1_000_000:  # noqa: PLR2004, the prefix mega.
         return f"{octets // 1000}{NBSP}Ko"
     return f"{octets / 1_000_000:.1f}".replace(".", ",") + f"{NBSP}Mo"

@@ -203,7 +203,7 @@ def test_a_doubt_names_the_person_and_offers_its_answers():
     assert "N° 12 – Thi-Hà Nguyễn <thiha.nguyen@example.org>" in text.replace("\xa0", " ")
     assert "→ oui 12" in text.replace("\xa0", " ")
     links = [attributes["href"] for tag, attributes in seen(digest.html(FULL, TEMPLATES)).tags if tag == "a"]
-    assert "mailto:candidatures%40example.org?subject=non%2012&body=non%2012" in links
+    assert "mailto:candidatures@example.org?subject=non%2012&body=non%2012" in links
 
 
 def test_without_an_address_for_answers_there_is_no_button():
@@ -258,8 +258,8 @@ def test_nothing_hostile_becomes_markup_link_or_remote_content():
     assert not {"img", "base", "script", "link", "iframe"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
         assert not any(name.startswith("on") or name == "src" for name in attributes)
-        link = attributes.get("href") or "mailto:candidatures%40"
-        assert link.startswith(("mailto:candidatures%40", "https://partage.example.org/"))
+        link = attributes.get("href") or "mailto:candidatures@"
+        assert link.startswith(("mailto:candidatures@", "https://partage.example.org/"))
     assert "<img src=x onerror=alert(1)>" in page.text
     assert "{{ 7*7 }}" in page.text
 
