@@ -23,6 +23,7 @@ _INCLUSIVE = re.compile(
     r"(?<=[^\W\d_])(?:(?:[·•∙⋅‧.](?:e|es|ne|nes|le|trice|rice|euse|se|s)\b)+|\((?:e|es|ne|le|s|trice|rice|euse|se)\))"
 )
 _APOSTROPHES = re.compile(r"['’-]")
+_URL = re.compile(r"\b(?:https?://|www\.)[^\s<>\"]{1,2000}", re.IGNORECASE)  # its "?" asks nothing.
 _GAPS = {"_": 2, "…": 6, "...": 6}
 _SHORTEST_CORRECTED = 6  # letters; shorter words have too many neighbours that are words of their own.
 _BREAK = "."
@@ -77,10 +78,14 @@ def fold(word: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
 
 
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
+
+
 def cut(text: str) -> Words:
     """The words of a text, as phrases are compared with them."""
     text = text[:LONGEST]
-    level = _INCLUSIVE.sub(lambda ending: " " * len(ending[0]), text)
+    level = _INCLUSIVE.sub(_blank, _URL.sub(_blank, text))
     words, spans = [], []
     for token in _TOKEN.finditer(level):
         word = token[0]

@@ -14,6 +14,7 @@ from inbox_agent.phrases import fold
 
 LONGEST = 200_000  # characters; the rest of a longer body is quoted mail or noise.
 _SIGNATURE_LINES = 12
+_CLOSING_LINES = 25  # name, function, address, slogan and a disclaimer
 
 _INTRODUCES = re.compile(
     r"^\W{0,3}(?:le\b.{4,200}\ba [eé]crit\s*:?|on\b.{4,200}\bwrote\s*:?|el\b.{4,200}\bescribi[oó]\s*:?|am\b.{4,200}\bschrieb.{0,80}:)\s*$",
@@ -56,6 +57,11 @@ _OTHER_FIELDS = {
 }
 _ORANGE = re.compile(r"^\s*>?\s*message du \d{1,2}/\d{1,2}/\d{2,4}", re.IGNORECASE)
 _QUOTED = re.compile(r"^\s{0,3}>")
+_CLOSING = re.compile(
+    r"^\W*(?:(?:bien |tr[eè]s )?(?:cordialement|sinc[eè]rement|respectueusement|amicalement)|cordiales salutations|bien [àa] (?:vous|toi)|cdlt|cdt|bav|salutations|"
+    r"(?:kind|best|warm)? ?regards|yours (?:faithfully|sincerely)|sincerely|best wishes|avec mes (?:salutations|remerciements)|belle journ[ée]e|bonne (?:journ[ée]e|r[ée]ception|soir[ée]e))\b.{0,40}$",
+    re.IGNORECASE,
+)
 _PHONE = re.compile(
     r"^\W*(?:envoy[eé] (?:de|depuis|[àa] partir)|sent from (?:my )?|t[eé]l[eé]charge[zr] outlook|obtenez outlook|obtenir outlook|get outlook|envoy[eé] avec|provenance\s*:)",
     re.IGNORECASE,
@@ -106,6 +112,18 @@ def take_apart(text: str) -> Written:
         below=_first_below(beneath),
         announced=announced,
     )
+
+
+def without_closing(text: str) -> tuple[str, str]:
+    """The words above the last "Cordialement", and what stands below it: name, title, slogan, disclaimer."""
+    lines = text.split("\n")
+    for at in range(len(lines) - 1, 0, -1):
+        if _CLOSING.match(lines[at]):
+            below = lines[at + 1 :]
+            if len([line for line in below if line.strip()]) <= _CLOSING_LINES:
+                return "\n".join(lines[:at]), "\n".join(below)
+            return text, ""
+    return text, ""
 
 
 def addresses_in(value: str) -> tuple[Address, ...]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, Evidence
-from inbox_agent.phrases import cut, fold
+from inbox_agent.phrases import Words, cut, fold
+from inbox_agent.quoting import without_closing
 from inbox_agent.rules import Place, Speaks
 
 if TYPE_CHECKING:
@@ -27,17 +28,19 @@ _PREFIX = re.compile(
 )
 _FORWARD_PREFIXES = frozenset({"tr", "fwd", "fw", "wg", "i", "transf", "transfert"})
 _LINK = re.compile(r"https?://(?P<host>[\w.-]{3,120})(?P<path>/[^\s<>\"')\]]{0,300})?", re.IGNORECASE)
+_PLAINLY_NAMED = 0.7  # confidence of classify.py, 0 to 1
 _CONTENT_CHARACTERS = 2500  # of an attachment that is no paper: its first page says what it is.
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A cue that was found: where first, and how often in different words."""
+    """A cue that was found: where, and how often. `asked` when only in sentences that end in "?"."""
 
     cue: Cue
-    place: Place
+    places: frozenset[Place]
     quote: str
     count: int
+    asked: bool
 
     def evidence(self) -> Evidence:
         """As it is shown: positive weights speak for an application."""
@@ -74,7 +77,7 @@ class Sight:
 
     def in_subject(self, cue: str) -> bool:
         """Whether the subject itself says it."""
-        return cue in self.hits and self.hits[cue].place is Place.SUBJECT
+        return cue in self.hits and Place.SUBJECT in self.hits[cue].places
 
     @property
     def papers(self) -> tuple[Piece, ...]:
@@ -85,6 +88,11 @@ class Sight:
     def cvs(self) -> tuple[Piece, ...]:
         """The documents that hold a CV."""
         return tuple(piece for piece in self.pieces if piece.is_cv)
+
+    @property
+    def sure_cvs(self) -> tuple[Piece, ...]:
+        """Those that can be read, or that are plainly named."""
+        return tuple(piece for piece in self.cvs if not piece.by_name or piece.confidence >= _PLAINLY_NAMED)
 
     @property
     def letters(self) -> tuple[Piece, ...]:
@@ -127,12 +135,19 @@ def find_hits(rules: RecognitionRules, texts: Iterable[tuple[Place, str]]) -> di
                 continue
             if any(one.first < last and first < one.last for first, last in cancelled.get(one.key, ())):
                 continue
+            asked = _is_asked(words, one.last)
             before = hits.get(one.key)
             if before is None:
-                hits[one.key] = Hit(cue, place, words.quote(one.first, one.last), 1)
+                hits[one.key] = Hit(cue, frozenset({place}), words.quote(one.first, one.last), 1, asked)
             else:
-                hits[one.key] = Hit(before.cue, before.place, before.quote, before.count + 1)
+                quote = words.quote(one.first, one.last) if before.asked and not asked else before.quote
+                hits[one.key] = Hit(cue, before.places | {place}, quote, before.count + 1, before.asked and asked)
     return hits
+
+
+def _is_asked(words: Words, last: int) -> bool:
+    """Whether the sentence goes on to a question mark."""
+    return next((word == "?" for word in words.words[last - 1 :] if word in (".", "?")), False)
 
 
 def scores_of(hits: Mapping[str, Hit]) -> dict[Speaks, float]:
@@ -154,13 +169,17 @@ def see(
 ) -> Sight:
     """All that words, recipients and pieces say about one message."""
     subject, prefixes = bare_subject(message.subject)
-    texts = [(Place.SUBJECT, subject), (Place.BODY, own)]
+    said, signature = without_closing(own)
+    texts = [(Place.SUBJECT, subject), (Place.BODY, said)]
     for piece in pieces:
         if piece.document.part != "body":
             texts.append((Place.NAMES, re.sub(r"[_\-.]+", " ", piece.document.name)))
             if piece.document.kind is DocumentKind.OTHER:
                 texts.append((Place.DOCUMENTS, piece.text[:_CONTENT_CHARACTERS]))
     hits = find_hits(rules.recognition, texts)
+    for name, hit in find_hits(rules.recognition, [(Place.BODY, signature)]).items():
+        if hit.cue.speaks is Speaks.FACT:
+            hits.setdefault(name, hit)
     evidence, notes = recipients(message, offers, rules.recognition, staff)
     return Sight(
         message=message,
@@ -173,7 +192,7 @@ def see(
         links=cloud_links(own, message.html, rules.recognition.lists["cloud_hosts"]),
         recipients=evidence,
         notes=notes,
-        question="?" in own,
+        question="?" in cut(own).words,
         scores=scores_of(hits),
     )
 

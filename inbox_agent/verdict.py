@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentState, Evidence, Kind
-from inbox_agent.rules import Speaks
+from inbox_agent.rules import Place, Speaks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,12 @@ def of_a_person(sight: Sight, weights: Mapping[str, float]) -> Verdict:
 
 def first_person(sight: Sight) -> float:
     """How strongly somebody applies for himself, in words."""
-    return sum(sight.hits[cue].cue.weight for cue in _FIRST_PERSON if cue in sight.hits)
+    return sum(sight.hits[cue].cue.weight for cue in _FIRST_PERSON if declares(sight, cue))
+
+
+def declares(sight: Sight, *cues: str) -> bool:
+    """Whether one of these is said, and not only asked about; what comes with its papers is said."""
+    return any(cue in sight.hits and (bool(sight.papers) or not sight.hits[cue].asked) for cue in cues)
 
 
 def papers_weight(sight: Sight, weights: Mapping[str, float]) -> float:
@@ -142,7 +147,8 @@ def _business(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
         if sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight) and other < 2 * STRONG:
             return None
         return Verdict(Kind.OTHER, because)
-    if applying + papers >= other + 1:
+    on_paper = any(sight.hits[cue].places != {Place.BODY} for cue in because)
+    if applying + papers >= other + 1 and not (on_paper and not sight.has("applies", "internship")):
         return None
     if (
         sight.has("organisation_applies", "agency", "circulate_offer", "call_for_projects")
@@ -242,24 +248,28 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
 
 
 def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
-    if not sight.has("asks_about_post") or sight.papers:
+    """A question about the post, where nobody applies yet."""
+    asks = sight.has("asks_about_post") or (sight.question and sight.has("mentions_post"))
+    if not asks or sight.papers or sight.has("internship"):
         return None
-    if sight.links and sight.has("encloses_papers", "applies"):
+    if sight.links and declares(sight, "encloses_papers", "applies"):
         return None
-    asks = sight.hits["asks_about_post"].cue.weight + weights["question_mark"] * sight.question
-    asks += min(sight.hits["asks_about_post"].count - 1, 4) * 0.4
-    sends = _announces_attachments(sight)
-    if sends and sight.has("applies", "encloses_papers"):
+    if _announces_attachments(sight) and declares(sight, "applies", "encloses_papers"):
         return None
-    if sight.has("internship") or (sight.has("spontaneous") and first_person(sight) > asks):
+    weight = weights["question_mark"] * sight.question
+    if "asks_about_post" in sight.hits:
+        hit = sight.hits["asks_about_post"]
+        weight += hit.cue.weight + min(hit.count - 1, 4) * 0.4
+    applying = first_person(sight)
+    if sight.has("spontaneous") and applying > weight:
         return None
-    if first_person(sight) >= asks + STRONG:
+    if applying >= weight + STRONG or (declares(sight, "applies") and not sight.has("asks_about_post") and applying >= STRONG):
         return None
-    return Verdict(Kind.ENQUIRY, ("asks_about_post",))
+    return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark", "mentions_post"))
 
 
 def _announces_attachments(sight: Sight) -> bool:
-    return sight.has("attaches")
+    return declares(sight, "attaches")
 
 
 def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
@@ -271,16 +281,17 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
     because = tuple(
         cue for cue in (*_FIRST_PERSON, "subject_application", "spontaneous", "internship") if sight.has(cue)
     )
-    if sight.cvs or (sight.letters and applying >= WEAK):
+    if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and applying >= WEAK):
         return Verdict(Kind.APPLICATION, ("cv", "letter", *because))
     unreadable = [piece for piece in sight.attached if piece.document.state is not DocumentState.READ]
     if (unreadable or sight.links) and words >= FAIR:
         return Verdict(Kind.APPLICATION, ("cloud_link", *because))
-    if words >= STRONG and (applying >= FAIR or sight.has("internship", "spontaneous")):
+    for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
+    if words >= STRONG and for_a_post and (applying >= FAIR or sight.has("internship", "spontaneous")):
         return Verdict(Kind.APPLICATION, because)
     if words >= FAIR and _announces_attachments(sight):
         return Verdict(Kind.APPLICATION, ("attaches", *because))
-    if sight.has("asks_about_post") or (sight.question and words >= WEAK and not _announces_attachments(sight)):
+    if sight.has("asks_about_post") or (sight.question and words >= FAIR and not _announces_attachments(sight)):
         return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark"))
     if papers:
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
