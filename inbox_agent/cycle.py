@@ -15,12 +15,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from inbox_agent.application import Reading
-from inbox_agent.decide import decide
-from inbox_agent.errors import AgentError
+from inbox_agent.decide import DOUBT_FOLDER, IMPLAUSIBLE, decide
+from inbox_agent.errors import AgentError, TryAgainError
 from inbox_agent.execute import execute
-from inbox_agent.explain import undecidable
-from inbox_agent.fetch import batches, fetch, spooled, sweep
-from inbox_agent.installation import check_plausible, policy_for
+from inbox_agent.fetch import batches, fetch, spool_again, spooled, sweep
+from inbox_agent.installation import check_plausible, check_populated, note_populated, policy_for
 from inbox_agent.journal import MAX_ATTEMPTS
 from inbox_agent.plan import Place, plan
 from inbox_agent.ports import Unread
@@ -41,6 +40,7 @@ _log = logging.getLogger(__name__)
 # An offer that does not say when it opened is taken to have been published at most so long before its deadline.
 _LONGEST_PUBLICATION = timedelta(days=92)
 _READ_AT_ONCE = 20  # messages that a crash left received, read in one batch
+_SUSPECT = 2  # attempts that failed; the next one is made alone, so that only the culprit comes to quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,21 @@ def run_pass(now: Pass) -> int:
     """
     installation = now.installation
     check_plausible(installation)
+    mailbox, folder = now.account.mailbox, now.account.folder
+    check_populated(installation, now.name, mailbox.select(folder).exists)
     decided = _catch_up(now)
     _execute(now)
     uidvalidity, uids = _scope(now)
-    decided += _read_new(now, uidvalidity, uids)
-    decided += _catch_up(now)
+    fresh, withheld = _read_new(now, uidvalidity, uids)
+    decided += fresh + _catch_up(now)
     _execute(now)
     sweep(installation.spool(now.name), installation.journal.spooled())
+    note_populated(installation, now.name, mailbox.select(folder).exists)
+    if withheld:
+        raise TryAgainError(
+            f"the server lists {len(withheld)} messages of {now.name} and does not give them (UID {min(withheld)}): "
+            "they are asked for again; look at them with a mail program"
+        )
     return decided
 
 
@@ -87,9 +95,7 @@ def _scope(now: Pass) -> tuple[int, Sequence[int]]:
         _log.info("first-run mailbox=%s in-scope=%d", now.name, len(uids))
         return state.uidvalidity, uids
     if position.uidvalidity != state.uidvalidity:
-        _log.warning("renumbered mailbox=%s: every message is looked at again", now.name)
-        journal.begin_at(now.name, state.uidvalidity, 0)
-        return state.uidvalidity, mailbox.list_uids(1)
+        return state.uidvalidity, _renumbered(now, state.uidvalidity)
     first = position.last_uid + 1
     known = journal.known_uids(now.name, state.uidvalidity, first)
     return state.uidvalidity, [uid for uid in mailbox.list_uids(first) if uid >= first and uid not in known]
@@ -102,12 +108,27 @@ def _first_scope(now: Pass, uidnext: int | None) -> Sequence[int]:
         case "all":
             return now.account.mailbox.list_uids(1)
         case "new":
-            return now.account.mailbox.list_uids(uidnext) if uidnext else ()
+            mailbox = now.account.mailbox
+            return mailbox.list_uids(uidnext) if uidnext else mailbox.since(installation.journal.installed_at())
         case _:
             since = min(_published(offer, installation.now().date()) for offer in installation.offers)
             return now.account.mailbox.since(
                 installation.day_start().replace(year=since.year, month=since.month, day=since.day)
             )
+
+
+def _renumbered(now: Pass, uidvalidity: int) -> Sequence[int]:
+    """What to fetch under a new UIDVALIDITY: all in scope that size and date do not prove to be known."""
+    journal, mailbox = now.installation.journal, now.account.mailbox
+    _log.warning("renumbered mailbox=%s: every message is looked at again", now.name)
+    listed = mailbox.listed(_first_scope(now, None))
+    if now.installation.config.first_run == "new":
+        listed = [message for message in listed if message.internaldate >= journal.installed_at()]
+    journal.recognise(now.name, uidvalidity, listed)
+    uids = [message.uid for message in listed]
+    journal.begin_at(now.name, uidvalidity, min(uids) - 1 if uids else 0)
+    known = journal.known_uids(now.name, uidvalidity, 1)
+    return [uid for uid in uids if uid not in known]
 
 
 def _published(offer: Offer, today: date) -> date:
@@ -122,23 +143,36 @@ class _Batch:
     results: Iterator[Reading | Unread]
 
 
-def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> int:
-    journal = now.installation.journal
+def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, set[int]]:
+    """How many were decided, and which UIDs the server lists but does not give."""
+    journal, section = now.installation.journal, now.installation.section(now.name)
+    withheld: set[int] = set()
     under_way: _Batch | None = None
     decided = fetched = 0
     for batch in batches(now.account.mailbox, uids):
         if now.stopping():
             break
-        arrived = fetch(now.account.mailbox, batch, now.installation.spool(now.name))
+        spool = now.installation.spool(now.name)
+        arrived = fetch(now.account.mailbox, batch, spool, section.max_message_mb * 2**20)
+        withheld |= _still_there(now, {listed.uid for listed in batch} - {message.uid for message in arrived})
         # Whatever vanished while it was fetched was taken by a person: the position passes it.
-        last_uid = max(listed.uid for listed in batch)
-        journal.receive(now.name, uidvalidity, arrived, last_uid)
+        last_uid = min(withheld) - 1 if withheld else max(listed.uid for listed in batch)
+        journal.receive(now.name, uidvalidity, arrived, last_uid, _doubt_folder(now))
         read = _collect(under_way)
         under_way = _start(now, frozenset(row.id for row, _ in read))
         decided += _finish(now, read)
         fetched += len(batch)
         now.progress(fetched, len(uids))
-    return decided + _finish(now, _collect(under_way))
+    return decided + _finish(now, _collect(under_way)), withheld
+
+
+def _still_there(now: Pass, missing: set[int]) -> set[int]:
+    """Of those that a fetch did not give, those that nobody took away."""
+    return missing & set(now.account.mailbox.list_uids(min(missing), max(missing))) if missing else set()
+
+
+def _doubt_folder(now: Pass) -> str:
+    return f"{policy_for(now.installation, now.name).target}/{DOUBT_FOLDER}"
 
 
 def _catch_up(now: Pass) -> int:
@@ -165,7 +199,12 @@ def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
     """Hand the received messages to the children; the attempt is counted before they touch the octets."""
     installation = now.installation
     received = installation.journal.waiting(now.name, _READ_AT_ONCE + len(in_flight))
-    waiting = installation.journal.start([row for row in received if row.id not in in_flight])
+    fresh = [row for row in received if row.id not in in_flight]
+    suspects = [row for row in fresh if row.attempts >= _SUSPECT]
+    waiting = installation.journal.start(suspects[:1] or fresh, _doubt_folder(now))
+    for row in waiting:
+        if not spooled(installation.spool(now.name), row.sha256).exists():
+            spool_again(now.account.mailbox, row, installation.spool(now.name))
     paths = [spooled(installation.spool(now.name), row.sha256) for row in waiting]
     return _Batch(waiting, installation.readers.read(paths))
 
@@ -188,12 +227,30 @@ def _guarded(now: Pass, write: Write, row: Waiting, result: Reading | Unread) ->
         return
     try:
         with write.connection.begin_nested():
-            _record(now, write, row, result)
+            if not _own_copy(now, write, row, result):
+                _record(now, write, row, result)
     except (AgentError, sa.exc.SQLAlchemyError):
         raise  # The world's fault, not the message's.
     except Exception as error:  # noqa: BLE001 - the one barrier: whatever it is, the message is kept for a person
         _log.exception("bug message=%d", row.id)
         _unread(now, write, row, f"a bug: {type(error).__name__}")
+
+
+def _own_copy(now: Pass, write: Write, row: Waiting, reading: Reading) -> bool:
+    """The blind copy of a reply of ours is evidence, and no mail to judge. Its Message-ID alone proves nothing."""
+    act = write.own_reply(reading.message_id)
+    if act is None or act.octets is None:
+        return False
+    octets = spooled(now.installation.spool(now.name), row.sha256).read_bytes()
+    if _body(octets) != _body(act.octets):
+        return False
+    write.record_own(row.id, act, now.account.sent)
+    _log.info("own-copy message=%d act=%d", row.id, act.id)
+    return True
+
+
+def _body(octets: bytes) -> bytes:
+    return octets.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip()
 
 
 def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
@@ -213,6 +270,8 @@ def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
         now=installation.clock.now(),
     )
     write.record(row.id, reading, decision, planned)
+    if decision.no_reply_reason == IMPLAUSIBLE:
+        write.stop_replies()
     _log.info("decided message=%d kind=%s%s", row.id, decision.kind, _answered(decision))
 
 
@@ -237,9 +296,7 @@ def _unread(now: Pass, write: Write, row: Waiting, why: str) -> None:
     _log.warning("unread message=%d attempt=%d why=%s", row.id, row.attempts, why)
     if row.attempts < MAX_ATTEMPTS:
         return
-    target = policy_for(now.installation, now.name).target
-    decision = undecidable(row.sha256, why, row.internaldate, target)
-    write.quarantine(row.id, why, decision.folder)
+    write.quarantine(row.id, why, _doubt_folder(now))
 
 
 def _execute(now: Pass) -> None:

@@ -22,6 +22,7 @@ COMPLETE_FOLDER, INCOMPLETE_FOLDER, LATE_FOLDER = "Complètes", "Incomplètes", 
 DOUBT_FOLDER = "À vérifier"
 SPONTANEOUS_FOLDER = "Spontanées"
 
+IMPLAUSIBLE = "more replies than is plausible: sending is stopped until a person looks"
 _UNANSWERED = {
     Kind.ENQUIRY: "an enquiry: a person answers it",
     Kind.AUTOMATIC: "automatic mail is never answered (RFC 3834)",
@@ -235,8 +236,8 @@ def _silence(reading: Reading, received_at: datetime, history: History, policy: 
         return "the trusted server's DMARC check failed: the sender may be forged"
     if history.replies_to_address_today >= policy.per_address_per_day:
         return "the address has had its replies for today"
-    if history.replies_last_hour >= policy.per_hour or history.replies_today >= policy.per_day:
-        return "more replies than is plausible: sending is stopped until a person looks"
+    if history.stopped or history.replies_last_hour >= policy.per_hour or history.replies_today >= policy.per_day:
+        return IMPLAUSIBLE
     return None
 
 

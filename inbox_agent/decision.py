@@ -101,12 +101,16 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was before this message. The counts are of replies made, drafts and sent ones alike."""
+    """What was before this message. The counts are of replies made, drafts and sent ones alike.
+
+    `stopped`: more replies than is plausible were wanted, and no person has looked since.
+    """
 
     earlier: tuple[Earlier, ...] = ()
     replies_to_address_today: int = 0
     replies_last_hour: int = 0
     replies_today: int = 0
+    stopped: bool = False
 
 
 class ActKind(StrEnum):

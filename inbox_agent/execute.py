@@ -25,6 +25,7 @@ from inbox_agent.errors import (
     TryAgainError,
 )
 from inbox_agent.failpoint import reach
+from inbox_agent.journal import REPLIES_STOPPED
 from inbox_agent.ports import Moved
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ _REST = timedelta(minutes=10)
 _REFUSALS_IN_A_ROW = 3  # temporary ones; then the server is left alone until the next pass
 
 # Facts of the journal that staff are told of (status, digest).
-REPLIES_STOPPED = "replies_stopped"
 SENDING_TROUBLE = "sending_trouble"
 SENDING_RESTS = "sending_rests_until"
 

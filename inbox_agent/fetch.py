@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BATCH_OCTETS = 8 * 1024 * 1024
 _BATCH_MESSAGES = 20
 _ALONE = 5 * 1024 * 1024  # octets; a larger message is fetched alone, in chunks
+_BEGINNING = 1024 * 1024  # octets fetched of a message that is too large, for who looks at the quarantine
 _LIST_AT_ONCE = 200  # UIDs in one FETCH of sizes
 
 
@@ -41,11 +42,14 @@ def batches(mailbox: Mailbox, uids: Sequence[int]) -> Iterator[tuple[Listed, ...
         yield tuple(batch)
 
 
-def fetch(mailbox: Mailbox, batch: Sequence[Listed], spool: Path) -> tuple[Arrived, ...]:
-    """The octets of a batch into `spool`/<sha256>.eml, synced. A message that vanished meanwhile is left out."""
+def fetch(mailbox: Mailbox, batch: Sequence[Listed], spool: Path, largest: int) -> tuple[Arrived, ...]:
+    """The octets of a batch into `spool`/<sha256>.eml, synced. A message that vanished meanwhile is left out.
+
+    Of one of more than `largest` octets only the beginning is fetched: it is for a person.
+    """
     arrived: list[Arrived] = []
     dates = {listed.uid: listed.internaldate for listed in batch}
-    small = [listed.uid for listed in batch if listed.size <= _ALONE]
+    small = [listed.uid for listed in batch if listed.size <= min(_ALONE, largest)]
     try:
         if small:
             reach("fetch.before")
@@ -54,8 +58,8 @@ def fetch(mailbox: Mailbox, batch: Sequence[Listed], spool: Path) -> tuple[Arriv
                 _spool_octets(octets, spool, sha256)
                 arrived.append(Arrived(uid, sha256, len(octets), dates[uid]))
         for listed in batch:
-            if listed.size > _ALONE:
-                arrived.extend(_fetch_alone(mailbox, listed, spool))
+            if listed.size > min(_ALONE, largest):
+                arrived.extend(_fetch_alone(mailbox, listed, spool, partial=listed.size > largest))
         _sync_folder(spool)
     except OSError as error:
         raise FileStoreError(f"the spool {spool} cannot be written ({error.strerror}). Free some space.") from error
@@ -67,21 +71,20 @@ def spooled(spool: Path, sha256: str) -> Path:
     return spool / f"{sha256}.eml"
 
 
-def _fetch_alone(mailbox: Mailbox, listed: Listed, spool: Path) -> tuple[Arrived, ...]:
-    partial = spool / f"{listed.uid}.part"
-    partial.unlink(missing_ok=True)
+def _fetch_alone(mailbox: Mailbox, listed: Listed, spool: Path, *, partial: bool) -> tuple[Arrived, ...]:
+    unfinished = spool / f"{listed.uid}.part"
+    unfinished.unlink(missing_ok=True)
     reach("fetch_to.before")
-    mailbox.fetch_to(listed.uid, partial)
-    if not partial.exists():
+    if not mailbox.fetch_to(listed.uid, unfinished, _BEGINNING if partial else None):
         return ()
-    with partial.open("rb") as file:
+    with unfinished.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size = os.fstat(file.fileno()).st_size
         reach("spool.fsync.before")
         os.fsync(file.fileno())
     reach("spool.rename.before")
-    partial.rename(spooled(spool, sha256))
-    return (Arrived(listed.uid, sha256, size, listed.internaldate),)
+    unfinished.rename(spooled(spool, sha256))
+    return (Arrived(listed.uid, sha256, listed.size if partial else size, listed.internaldate, partial),)
 
 
 def _spool_octets(octets: bytes, spool: Path, sha256: str) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from inbox_agent.config import Config, MailboxSection, Secret, Server
     from inbox_agent.ports import Clock, FileStore, Mailbox, Readers, Sender
 
+_SUDDENLY = 10  # messages that do not go at once when people tidy up
 _DRAFTS, _SENT = r"\Drafts", r"\Sent"
 
 
@@ -205,6 +206,22 @@ def check_plausible(installation: Installation) -> None:
                 f"({3 * largest // 2**20} MB). Free some space."
             )
     journal.note_fact("last_run", clock.now().isoformat())
+
+
+def check_populated(installation: Installation, mailbox: str, exists: int) -> None:
+    """Stop when a folder that held many messages holds none. Raises ImplausibleError."""
+    before = int(installation.journal.fact(f"exists:{mailbox}") or 0)
+    if exists == 0 and before >= _SUDDENLY:
+        raise ImplausibleError(
+            f"the folder of {mailbox} held {before} messages at the last look and is empty now: is it the right "
+            "account, and is its mail still there? The agent goes on by itself when there is a message."
+        )
+
+
+def note_populated(installation: Installation, mailbox: str, exists: int) -> None:
+    """How many messages a pass left in the folder."""
+    if installation.journal.fact(f"exists:{mailbox}") != str(exists):
+        installation.journal.note_fact(f"exists:{mailbox}", str(exists))
 
 
 def _free(folder: Path) -> int:

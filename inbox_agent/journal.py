@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from inbox_agent.application import Reading
     from inbox_agent.decision import Decision, Planned
-    from inbox_agent.ports import Clock, Moved
+    from inbox_agent.ports import Clock, Listed, Moved
 
 # The version of the tables that this program knows: the last file of migrations/versions.
 SCHEMA_VERSION = "0001"
@@ -50,6 +50,8 @@ _MEMORY = timedelta(days=365)
 _BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 # A mail that could not be sent for so long is given up; filing and moving are never given up.
 _GIVE_UP = timedelta(days=4)
+# Facts: since when replies are stopped ("" when they are not), and when a person last let them go on.
+REPLIES_STOPPED, REPLIES_RESUMED = "replies_stopped", "replies_resumed"
 _OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
 
@@ -74,12 +76,13 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message whose octets are durable in the spool."""
+    """A message whose octets are durable in the spool; `partial` when only the beginning is, for its size."""
 
     uid: int
     sha256: str
     size: int
     internaldate: datetime
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Waiting:
     uid: int
     internaldate: datetime
     attempts: int
+    uidvalidity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +215,25 @@ class Journal:
         with self._reading() as connection:
             return frozenset(connection.scalars(query))
 
-    def receive(self, mailbox: str, uidvalidity: int, arrived: Sequence[Arrived], last_uid: int) -> None:
-        """Octets are durable: write down that we have them, and how far the mailbox is read."""
+    def receive(
+        self, mailbox: str, uidvalidity: int, arrived: Sequence[Arrived], last_uid: int, too_large: str
+    ) -> None:
+        """Octets are durable: write down that we have them, and how far the mailbox is read.
+
+        `too_large` is the folder for what was fetched in part only.
+        """
         with self.transaction("receive") as write:
             for message in arrived:
-                write.receive(mailbox, uidvalidity, message)
+                write.receive(mailbox, uidvalidity, message, too_large)
             write.place(mailbox, uidvalidity, last_uid)
+
+    def recognise(self, mailbox: str, uidvalidity: int, listed: Sequence[Listed]) -> None:
+        """After a renumbering: give messages that we know their new UIDs, where size and date leave no doubt.
+
+        What is left is fetched again, and known by its octets.
+        """
+        with self.transaction("recognise") as write:
+            write.recognise(mailbox, uidvalidity, listed)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -227,8 +244,11 @@ class Journal:
         with self._reading() as connection:
             return tuple(_waiting(row) for row in connection.execute(query))
 
-    def start(self, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
-        """Count the attempt before the octets are touched; those that may not be tried again are quarantined."""
+    def start(self, waiting: Sequence[Waiting], folder: str) -> tuple[Waiting, ...]:
+        """Count the attempt before the octets are touched.
+
+        Those that may not be tried again are quarantined, and moved to `folder`.
+        """
         if not waiting:
             return ()
         again = tuple(
@@ -239,7 +259,7 @@ class Journal:
             for message in waiting:
                 if message.attempts >= MAX_ATTEMPTS:
                     # The whole process died with it: even the children did not shield us.
-                    write.quarantine(message.id, f"the agent ended {MAX_ATTEMPTS} times while it read it", None)
+                    write.quarantine(message.id, f"the agent ended {MAX_ATTEMPTS} times while it read it", folder)
         return again
 
     def quarantined(self) -> tuple[sa.Row[Any], ...]:
@@ -425,7 +445,7 @@ class Write:
             first = {**values, "trouble_since": now if trouble else None}
             self.connection.execute(sa.insert(mailboxes).values(name=mailbox, last_uid=0, **first))
 
-    def receive(self, mailbox: str, uidvalidity: int, message: Arrived) -> None:
+    def receive(self, mailbox: str, uidvalidity: int, message: Arrived, too_large: str) -> None:
         """A message in scope. Under a new UIDVALIDITY the same octets are the message we know, at a new UID."""
         here = (messages.c.mailbox == mailbox, messages.c.sha256 == message.sha256)
         same_uid = (messages.c.uidvalidity == uidvalidity, messages.c.uid == message.uid)
@@ -442,7 +462,7 @@ class Write:
                 sa.update(messages).where(messages.c.id == renumbered).values(uidvalidity=uidvalidity, uid=message.uid)
             )
             return
-        self.connection.execute(
+        inserted = self.connection.execute(
             sa.insert(messages).values(
                 sha256=message.sha256,
                 size=message.size,
@@ -453,6 +473,28 @@ class Write:
                 state="received",
             )
         )
+        if message.partial:
+            number = inserted.inserted_primary_key[0]
+            self.plan([Act(ActKind.MOVE, f"move:{number}", {"folder": too_large, "partial": True})], number, None)
+            self.quarantine(number, f"{message.size} octets are more than max_message_mb", None)
+
+    def recognise(self, mailbox: str, uidvalidity: int, listed: Sequence[Listed]) -> None:
+        """See Journal.recognise."""
+        old = sa.select(messages.c.id, messages.c.size, messages.c.internaldate).where(
+            messages.c.mailbox == mailbox, messages.c.uidvalidity != uidvalidity, messages.c.folder.is_(None)
+        )
+        known: dict[tuple[int, str], list[int]] = {}
+        for row in self.connection.execute(old):
+            known.setdefault((row.size, row.internaldate), []).append(row.id)
+        present: dict[tuple[int, str], list[int]] = {}
+        for message in listed:
+            present.setdefault((message.size, text(message.internaldate)), []).append(message.uid)
+        for looks, uids in present.items():
+            ids = known.get(looks, [])
+            if len(uids) == len(ids) == 1:
+                self.connection.execute(
+                    sa.update(messages).where(messages.c.id == ids[0]).values(uidvalidity=uidvalidity, uid=uids[0])
+                )
 
     def count_attempt(self, waiting: Sequence[Waiting]) -> None:
         """One more attempt for each."""
@@ -498,7 +540,11 @@ class Write:
             replies_to_address_today=self._replies(reading, day_start),
             replies_last_hour=self._count_replies(self._clock.now() - timedelta(hours=1)),
             replies_today=self._count_replies(day_start),
+            stopped=bool(self._fact(REPLIES_STOPPED)),
         )
+
+    def _fact(self, name: str) -> str | None:
+        return self.connection.scalar(sa.select(facts.c.value).where(facts.c.name == name))
 
     def _earlier(self, reading: Reading, message_id: int) -> Iterator[Earlier]:
         seen: set[int] = set()
@@ -555,7 +601,36 @@ class Write:
         address = reading.candidate.address if reading.candidate else None
         return 0 if address is None else self._count_replies(since, acts.c.recipient == address)
 
+    def stop_replies(self) -> None:
+        """The kill switch: nobody is answered until a person says so."""
+        if not self._fact(REPLIES_STOPPED):
+            self.note_fact(REPLIES_STOPPED, text(self._clock.now()))
+
+    def own_reply(self, message_id: str | None) -> PlannedAct | None:
+        """The reply of ours that has this Message-ID."""
+        if message_id is None:
+            return None
+        query = _acts_query().where(
+            acts.c.mail_id == message_id, acts.c.kind == ActKind.SEND, acts.c.application_id.is_not(None)
+        )
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else _planned(row)
+
+    def record_own(self, message_id: int, act: PlannedAct, sent: str | None) -> None:
+        """The blind copy of a reply came: it was sent. The copy itself is moved to the folder `sent`, if any."""
+        now = text(self._clock.now())
+        if act.state in _OPEN_STATES:
+            self.finish(act, ActState.DONE, "its blind copy came: it was sent", now)
+        self.connection.execute(
+            sa.update(messages)
+            .where(messages.c.id == message_id)
+            .values(state="decided" if sent else "done", kind=Kind.INTERNAL, decided_at=now)
+        )
+        if sent:
+            self.plan([Act(ActKind.MOVE, f"move:{message_id}", {"folder": sent})], message_id, None)
+
     def _count_replies(self, since: datetime, *conditions: sa.ColumnElement[bool]) -> int:
+        since = max(since, moment(self._fact(REPLIES_RESUMED) or text(since)))
         query = sa.select(sa.func.count()).where(
             acts.c.kind.in_(_REPLY_KINDS),
             acts.c.application_id.is_not(None),
@@ -871,7 +946,8 @@ def folded_name(candidate: Candidate) -> str:
 
 
 def _waiting(row: sa.Row[Any]) -> Waiting:
-    return Waiting(row.id, row.sha256, row.mailbox, row.uid, moment(row.internaldate), row.attempts)
+    when = moment(row.internaldate)
+    return Waiting(row.id, row.sha256, row.mailbox, row.uid, when, row.attempts, row.uidvalidity)
 
 
 def _acts_query() -> sa.Select[Any]:

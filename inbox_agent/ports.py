@@ -63,10 +63,10 @@ class Mailbox(Protocol):
     def fetch(self, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Octets of small messages, in one command."""
 
-    def fetch_to(self, uid: int, path: Path) -> bool:
+    def fetch_to(self, uid: int, path: Path, at_most: int | None = None) -> bool:
         """Octets of a large message into a new file, in chunks, bounded memory; not yet synced to disk.
 
-        False, and no file, if the message is gone.
+        False, and no file, if the message is gone. `at_most`: about so many octets of its beginning.
         """
 
     def move(self, uids: Sequence[int], folder: str) -> dict[int, Moved | None]:

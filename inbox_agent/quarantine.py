@@ -46,7 +46,11 @@ def octets_of(installation: Installation, number: int) -> Path:
 
 def retry(installation: Installation, number: int) -> str:
     """Have it read again at the next pass, three tries once more."""
-    _one(installation, number)
+    row = _one(installation, number)
+    if spooled(installation.spool(row["mailbox"]), row["sha256"]).stat().st_size < row["size"]:
+        raise AgentError(
+            f"message {number} was too large to be fetched whole: look at it in the mailbox, and release it here."
+        )
     with installation.journal.transaction("retry") as write:
         write.back_to_received(number)
     return f"Message {number} will be read at the next pass."

@@ -262,12 +262,12 @@ class ImapMailbox:
                 if isinstance(octets, bytes):
                     yield uid, octets
 
-    def fetch_to(self, uid: int, path: Path) -> bool:
+    def fetch_to(self, uid: int, path: Path, at_most: int | None = None) -> bool:
         """Octets in chunks into a new file; see ports.Mailbox."""
         self._reopen()
         offset = 0
         with path.open("wb") as file:
-            while chunk := self._chunk(uid, offset):
+            while (at_most is None or offset < at_most) and (chunk := self._chunk(uid, offset)):
                 file.write(chunk)
                 offset += len(chunk)
         if not offset:
