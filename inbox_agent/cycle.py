@@ -201,11 +201,15 @@ def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
     received = installation.journal.waiting(now.name, _READ_AT_ONCE + len(in_flight))
     fresh = [row for row in received if row.id not in in_flight]
     suspects = [row for row in fresh if row.attempts >= _SUSPECT]
-    waiting = installation.journal.start(suspects[:1] or fresh, _doubt_folder(now))
-    for row in waiting:
-        if not spooled(installation.spool(now.name), row.sha256).exists():
-            spool_again(now.account.mailbox, row, installation.spool(now.name))
-    paths = [spooled(installation.spool(now.name), row.sha256) for row in waiting]
+    started = installation.journal.start(suspects[:1] or fresh, _doubt_folder(now))
+    spool = installation.spool(now.name)
+    waiting = tuple(row for row in started if spool_again(now.account.mailbox, row, spool))
+    if len(waiting) < len(started):
+        with installation.journal.transaction("lost") as write:
+            for row in started:
+                if row not in waiting:
+                    write.quarantine(row.id, "its octets are neither in the spool nor in the mailbox", None)
+    paths = [spooled(spool, row.sha256) for row in waiting]
     return _Batch(waiting, installation.readers.read(paths))
 
 

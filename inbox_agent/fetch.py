@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from inbox_agent.journal import Waiting
     from inbox_agent.ports import Listed, Mailbox
 
 _BATCH_OCTETS = 8 * 1024 * 1024
@@ -64,6 +65,19 @@ def fetch(mailbox: Mailbox, batch: Sequence[Listed], spool: Path, largest: int) 
     except OSError as error:
         raise FileStoreError(f"the spool {spool} cannot be written ({error.strerror}). Free some space.") from error
     return tuple(sorted(arrived, key=lambda message: message.uid))
+
+
+def spool_again(mailbox: Mailbox, message: Waiting, spool: Path) -> bool:
+    """Fetch what the spool lost (a store restored without it); whether the octets are there now."""
+    path = spooled(spool, message.sha256)
+    if path.exists():
+        return True
+    reach("fetch.again.before")
+    for _, octets in mailbox.fetch([message.uid]):
+        if hashlib.sha256(octets).hexdigest() == message.sha256:
+            _spool_octets(octets, spool, message.sha256)
+            _sync_folder(spool)
+    return path.exists()
 
 
 def spooled(spool: Path, sha256: str) -> Path:
