@@ -1,0 +1,100 @@
+"""The service as a process: ready, woken by IDLE, ended by SIGTERM, killed and started again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from real_association import MESSAGES, Association
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def running(association: Association, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """`inbox-agent run`, and what it told systemd."""
+    address = str(tmp_path / "notify")
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(address)
+        channel.settimeout(60)
+        process = subprocess.Popen(
+            association.command("run"), env={"NOTIFY_SOCKET": address, "PATH": "/usr/bin:/bin"}, text=True
+        )
+        try:
+            while not any(line.startswith("READY=1") for line in told):
+                told.append(channel.recv(4096).decode())
+            yield process, told
+        finally:
+            process.kill()
+            process.wait()
+
+
+def until(condition: Callable[[], bool], seconds: float = 45) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.2)
+
+
+def filed(association: Association) -> int:
+    return len(list((association.folder / "archive").rglob("candidature.json")))
+
+
+@pytest.mark.real
+def test_idle_wakes_it_long_before_the_next_poll_and_sigterm_ends_it_well(tmp_path, dovecot, postfix):
+    association = Association(tmp_path, dovecot, postfix, mailbox="poll_seconds = 3600\n")
+    with running(association, tmp_path) as (process, told):
+        until(lambda: _polled(association))
+        time.sleep(1.0)
+        association.append((MESSAGES / "01-complete.eml").read_bytes())
+        until(lambda: filed(association) == 1)
+        until(lambda: len(association.mail_of("claire.lefevre")) == 1)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=20) == 0
+    assert told[0].startswith("READY=1")
+
+
+def _polled(association: Association) -> bool:
+    found = json.loads(association.run("status", "--json", check=False).stdout)
+    return bool(found["last_polls"].get("direction"))
+
+
+@pytest.mark.real
+def test_killed_in_mid_run_and_started_again_nothing_is_lost_or_doubled(tmp_path, dovecot, postfix):
+    association = Association(tmp_path, dovecot, postfix)
+    for path in sorted(MESSAGES.glob("*.eml")):
+        association.append(path.read_bytes())
+    with running(association, tmp_path) as (process, _):
+        until(lambda: filed(association) >= 1 or bool(list((tmp_path / "archive").rglob("message.eml"))))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    (tmp_path / "notify").unlink()
+    ledger = json.loads(association.run("once", "--json").stdout)
+
+    assert (ledger["messages"], ledger["filed"], ledger["left"], ledger["pending"]) == (13, 9, 4, 0)
+    assert filed(association) == 7
+    for name, replies in (("claire.lefevre", 1), ("karim.benali", 1), ("thomas.moreau", 2), ("nadia.roussel", 1)):
+        assert len(association.mail_of(name)) == replies, name
+
+
+@pytest.mark.real
+def test_once_beside_a_running_daemon_says_so_and_exits_75(tmp_path, dovecot, postfix):
+    association = Association(tmp_path, dovecot, postfix)
+    with running(association, tmp_path):
+        ran = association.run("once", check=False)
+
+    assert ran.returncode == 75
+    assert "another inbox-agent uses" in ran.stderr
