@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from inbox_agent.listing import ApplicationRow, FiledPiece, OfferState
     from inbox_agent.templates import Templates
 
+_CLOSED_SHOWN = 30  # days for which a closed offer still stands with the open ones
 _CHART_DAYS = 45  # columns of a chart at most: the weeks in which an offer is open
 _CHART_WIDTH, _CHART_HEIGHT = 270, 48  # units of the SVG's own space
 
@@ -115,7 +116,7 @@ def variables(view: Board, templates: Templates) -> dict[str, Any]:
         "policy": _policy(style, script),
         "panels": tuple(panel for panel in panels if not panel.closed),
         "closed": tuple(panel for panel in panels if panel.closed),
-        "lines": tuple(_line(row, titles) for row in sorted(view.rows, key=_latest)),
+        "lines": tuple(_line(row, titles, view.generated_at.year) for row in sorted(view.rows, key=_latest)),
         "choices": _choices(view),
         "counts": _counts(view.rows),
         "states": listing.STATE_WORDS,
@@ -147,7 +148,8 @@ def _latest(row: ApplicationRow) -> tuple[float, int]:
     return -row.received_at.timestamp(), -row.number
 
 
-def _line(row: ApplicationRow, titles: dict[str | None, str]) -> Line:
+def _line(row: ApplicationRow, titles: dict[str | None, str], year: int) -> Line:
+    """`year` is the one that goes without saying."""
     offer = titles.get(row.offer) or (listing.SPONTANEOUS if row.offer is None else visible(row.offer))
     return Line(
         number=row.number,
@@ -155,7 +157,7 @@ def _line(row: ApplicationRow, titles: dict[str | None, str]) -> Line:
         address=None if row.address is None else visible(row.address),
         offer=offer,
         offer_key=_key(row.offer),
-        received=f"{day_words(row.received_at, year=False)}, {clock_words(row.received_at)}",
+        received=_moment(row.received_at, year),
         received_key=row.received_at.isoformat(),
         boundary=row.timing == "boundary",
         state=row.state,
@@ -165,7 +167,7 @@ def _line(row: ApplicationRow, titles: dict[str | None, str]) -> Line:
         folder=relative_link(row.folder + "/") if row.folder else None,
         reply=row.reply.value,
         reply_words=listing.REPLY_WORDS[row.reply],
-        reply_detail=_reply_detail(row),
+        reply_detail=_reply_detail(row, year),
         notes=tuple(french_spaces(visible(note, 200)) for note in row.notes),
     )
 
@@ -178,10 +180,14 @@ def _file(piece: FiledPiece) -> FileLink:
     return FileLink(words, visible(piece.name), relative_link(piece.path))
 
 
-def _reply_detail(row: ApplicationRow) -> str:
+def _reply_detail(row: ApplicationRow, year: int) -> str:
     if row.reply_at is not None:
-        return f"{day_words(row.reply_at, year=False)}, {clock_words(row.reply_at)}"
+        return _moment(row.reply_at, year)
     return "" if row.reply_reason is None else french_spaces(visible(row.reply_reason, 200))
+
+
+def _moment(moment: datetime, year: int) -> str:
+    return f"{day_words(moment, year=moment.year != year)}, {clock_words(moment)}"
 
 
 def _key(offer: str | None) -> str:
@@ -224,7 +230,7 @@ def _panel(offer: OfferState, today: date) -> Panel:
         deadline=listing.days_left_words(offer).capitalize()
         if offer.deadline is None
         else f"Date limite{NBSP}: {day_words(offer.deadline)} ({listing.days_left_words(offer)})",
-        closed=offer.days_left is not None and offer.days_left < 0,
+        closed=offer.days_left is not None and offer.days_left < -_CLOSED_SHOWN,
         total=offer.total,
         shares=shares,
         bars=bars,

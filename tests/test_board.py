@@ -169,3 +169,10 @@ def test_the_total_is_said_in_french(count, words):
     tile = re.search(r'<li class="all">(.*?)</li>', text).group(1)
 
     assert re.sub(r"<[^>]+>", "", tile).replace("\xa0", " ") == words
+
+
+def test_the_year_is_said_when_it_is_another_one():
+    text = page(a_row(received_at=datetime(2023, 12, 31, 9, 5, tzinfo=samples.PARIS)), a_row())
+
+    assert "31 décembre 2023, 9\xa0h\xa005" in text
+    assert "13 février, 9\xa0h\xa013" in text
