@@ -32,7 +32,7 @@ class NestedSystemd:
 
     def run(self, *command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """A command inside."""
-        clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+        clean = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
         inside = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-p", "-C", "--", *command]
         done = subprocess.run(
             inside, check=False, input=text or "", capture_output=True, text=True, timeout=100, env=clean
@@ -51,7 +51,7 @@ class NestedSystemd:
         return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
     def log(self, unit: str) -> str:
-        """The journal of a unit, one line each: priority, then text."""
+        """The journal of a unit and what systemd says of it, one line each: priority, then text."""
         fields = ("journalctl", "--quiet", "--no-pager", "-u", unit, "-o", "json", "--output-fields=PRIORITY,MESSAGE")
         rows = self.run(*fields).stdout
         import json  # noqa: PLC0415 - only here
@@ -160,6 +160,8 @@ ln -s /proc/self/fd "$R/dev/fd"
 for n in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${n%%:*}" "$R/dev/${n#*:}"; done
 mount -t tmpfs -o mode=755 tmpfs "$R/run"
 mount -t tmpfs -o mode=1777 tmpfs "$R/tmp"
+mkdir "$R/run/written" # What the nested system wrote, for tests to look at.
+mount --bind "$W/up" "$R/run/written"
 : >"$R/etc/machine-id"
 echo nested >"$R/etc/hostname"
 : >"$R/etc/fstab"
@@ -177,5 +179,5 @@ pivot_root . .old
 umount -l /.old
 mount --make-rshared /
 exec env -i container=nested PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system \
-    --log-target=console --log-level=info --show-status=false systemd.unit=multi-user.target </dev/null
+    --log-target=journal-or-kmsg --log-level=info --show-status=false systemd.unit=multi-user.target </dev/null
 """
