@@ -18,6 +18,7 @@ from inbox_agent.formats import archive, doc, ocr, outlook, package, pdf, pictur
 from inbox_agent.formats.content import Content, Limits, damaged, found, locked
 from inbox_agent.formats.kind import Format, format_of
 from inbox_agent.html_text import html_text
+from inbox_agent.parse import parse
 
 if TYPE_CHECKING:
     from inbox_agent.message import Attachment
@@ -149,6 +150,8 @@ def _content(kind: Format, octets: bytes, limits: Limits) -> Content:  # noqa: C
             return found(clean_text(_text(octets[: 4 * limits.text])).strip()[: limits.text])
         case Format.HTML:
             return found(html_text(_text(octets[: 4 * limits.text]))[: limits.text])
+        case Format.WEB_ARCHIVE:
+            return found(parse(octets).text[: limits.text])
         case Format.LOCKED:
             return locked("chiffré ou protégé par un mot de passe")
         case Format.REFUSED:

@@ -67,13 +67,22 @@ def parse(octets: bytes) -> Message:
     """
     sha256 = hashlib.sha256(octets).hexdigest()
     try:
-        message = _parsed(octets, prefix="", level=0)
+        message = _parsed(_from_first_field(octets), prefix="", level=0)
     except MemoryError:  # Nothing is known about the message then: another try may have more.
         raise
     except Exception as error:  # noqa: BLE001 the one barrier around a foreign parser
         logger.warning("%s defeats the MIME parser: %s", sha256[:12], type(error).__name__)
         message = _flat(octets, type(error).__name__)
     return replace(message, sha256=sha256, size=len(octets))
+
+
+_BEFORE_FIELDS = re.compile(rb"(?:\xef\xbb\xbf|\s){1,100}(?=[!-9;-~]{1,60}:)")
+
+
+def _from_first_field(octets: bytes) -> bytes:
+    """Without the byte order mark and the empty lines that editors put before a saved mail."""
+    before = _BEFORE_FIELDS.match(octets)
+    return octets[before.end() :] if before else octets
 
 
 def _parsed(octets: bytes, *, prefix: str, level: int) -> Message:
@@ -301,6 +310,7 @@ class _Leaf:
 
     media_type: str
     charset: str | None
+    flowed: bool
     name: str | None
     disposition: str | None
     content_id: str | None
@@ -422,6 +432,7 @@ def _leaf(entity: Entity) -> _Leaf:
     return _Leaf(
         media_type=_media_type(declared, "text/plain" if not declared else "application/octet-stream"),
         charset=content.get("charset"),
+        flowed=content.get("format", "").lower() == "flowed",
         name=clean_line(name)[:1000] if name else None,
         disposition="inline" if disposed == "inline" else "attachment" if disposed else None,
         content_id=identifier[0] if identifier else None,
@@ -472,7 +483,8 @@ def _take(leaf: _Leaf, octets: bytes, part: str, found: _Found, level: int) -> N
         found.html.append(text[: 2 * TEXT_MAX])
         found.texts.append(_Markup(text[: 2 * TEXT_MAX]))
         return
-    found.texts.append(_without_uuencoded(_unarmoured(clean_text(text)), part, found))
+    text = _unarmoured(clean_text(text))
+    found.texts.append(_without_uuencoded(_unflowed(text) if leaf.flowed else text, part, found))
 
 
 def _is_body(leaf: _Leaf, octets: bytes) -> bool:
@@ -536,6 +548,21 @@ def _uu_line(line: str) -> bytes:
             return binascii.a2b_uu(raw[: 1 + (length - length % 4)])
         except binascii.Error:
             return b""
+
+
+def _unflowed(text: str) -> str:
+    """Paragraphs in one line each again (RFC 3676 section 4): a line that ends in a blank goes on."""
+    lines: list[str] = []
+    flowing: str | None = None  # the quotation marks of the paragraph in the making
+    for line in text.split("\n"):
+        marks = line[: len(line) - len(line.lstrip(">"))]
+        content = line[len(marks) :].removeprefix(" ")
+        if flowing == marks and content != "-- ":
+            lines[-1] += content
+        else:
+            lines.append(f"{marks} {content}" if marks else content)
+        flowing = marks if content.endswith(" ") and content != "-- " else None
+    return "\n".join(line.rstrip(" ") if line != "-- " else line for line in lines)
 
 
 def _unarmoured(text: str) -> str:

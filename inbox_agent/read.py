@@ -264,6 +264,8 @@ def _extractor(settings: dict[str, Any]) -> Extractor:
 def _attempt(reading: Callable[[], Reading]) -> dict[str, Any]:
     try:
         return {"reading": reading().to_json()}
+    except OSError as error:
+        return {"error": type(error).__name__, "errno": error.errno}
     except Exception as error:  # noqa: BLE001 the barrier: one message must not end the child's others
         return {"error": type(error).__name__}
 

@@ -68,6 +68,19 @@ def pdf(
     return buffer.getvalue()
 
 
+def form_pdf(fields: Mapping[str, str]) -> bytes:
+    """A PDF form, filled in."""
+    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415 only tests that make a PDF pay for it
+
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer)
+    for rank, (name, value) in enumerate(fields.items()):
+        canvas.acroForm.textfield(name=name, value=value, x=40, y=700 - 40 * rank, width=300, height=20)
+    canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
 def encrypted_pdf(lines: Sequence[str], *, user_password: str = "secret") -> bytes:  # noqa: S107 a test's own
     """A PDF that nobody opens without the password."""
     return pdf(lines, user_password=user_password)

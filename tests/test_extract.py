@@ -8,6 +8,8 @@ import zipfile
 import zlib
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from inbox_agent.application import DocumentState, Where
 from inbox_agent.extract import Extract, Limits, extract, language_of
 from inbox_agent.formats import ocr, pdf
@@ -87,6 +89,44 @@ def test_a_macro_is_said_and_the_text_is_read() -> None:
 
 def test_pages_are_counted() -> None:
     assert _extract(making.pdf(LINES * 20)).pages == 2
+
+
+def test_a_web_archive_by_word_is_read() -> None:
+    octets = (
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: text/html; charset=utf-8\r\n\r\n" + making.html(LINES) + b"\r\n--b--\r\n"
+    )
+    assert "Expérience professionnelle" in _extract(octets, "CV.doc").text
+
+
+def test_what_was_typed_into_a_form_is_read() -> None:
+    assert "Jeanne Dupont" in _extract(making.form_pdf({"nom": "Jeanne Dupont"})).text
+
+
+@settings(suppress_health_check=list(HealthCheck), max_examples=150, deadline=None)
+@given(st.data())
+def test_any_mutilated_document_ends_in_one_state(data: st.DataObject) -> None:
+    octets = bytearray(data.draw(st.sampled_from(SOUND)))
+    for _cut in range(data.draw(st.integers(1, 5))):
+        start = data.draw(st.integers(0, len(octets)))
+        octets[start : start + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=6))
+    attachment = Attachment("1", data.draw(st.sampled_from(("x.doc", "x.zip", None))), "a/b", None, None, bytes(octets))
+    for found in extract(attachment, Limits(cautious=True)):
+        assert isinstance(found.state, DocumentState)
+        found.text.encode()
+
+
+SOUND = [
+    making.pdf(LINES),
+    making.docx(LINES, tables=[[LINES]]),
+    making.doc(LINES),
+    making.odt(LINES),
+    making.rtf(LINES),
+    making.html(LINES),
+    making.zip_of({"a.txt": b"abc", "b.rtf": making.rtf(LINES)}),
+    making.outlook_message(headers=None, attachments=[("a.txt", b"abc")]),
+    making.picture(LINES, width=80, height=80),
+]
 
 
 # --- PDF ------------------------------------------------------------------------------------------------------

@@ -353,6 +353,18 @@ def test_raw_octets_in_fields_are_read() -> None:
     assert message.from_[0].name == "Jérôme"
 
 
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\r\n\r\n", b"\xef\xbb\xbf\n"])
+def test_what_an_editor_puts_before_a_saved_mail_is_ignored(before: bytes) -> None:
+    assert parse(before + making.eml(subject="x")).subject == "x"
+
+
+def test_flowed_paragraphs_are_lines_again() -> None:
+    message = _mail(
+        "Content-Type: text/plain; format=flowed\n\nBonjour, je \nvous écris.\n> Offre \n> d'emploi\n-- \nJ\n"
+    )
+    assert message.text == "Bonjour, je vous écris.\n> Offre d'emploi\n-- \nJ\n"
+
+
 def test_a_null_return_path_is_not_a_missing_one() -> None:
     assert parse(b"Return-Path: <>\r\nFrom: a@b\r\n\r\n").return_path == ""
     assert parse(b"From: a@b\r\n\r\n").return_path is None

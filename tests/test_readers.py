@@ -16,7 +16,7 @@ from inbox_agent import sandbox
 from inbox_agent.adapters import readers
 from inbox_agent.adapters.readers import ChildReaders, ReaderLimits
 from inbox_agent.application import Reading
-from inbox_agent.errors import AgentError
+from inbox_agent.errors import AgentError, FileStoreError
 from inbox_agent.offer import Staff
 from inbox_agent.ports import Unread
 from inbox_agent.shipped import shipped
@@ -220,6 +220,24 @@ def test_readings_that_nobody_waits_for_end_their_reader(stub: None, spool: Path
     assert next(found)
     found.close()
     assert _subjects(list(children.read([_spooled(spool, _application("four"))]))) == ["four"]
+    children.close()
+
+
+def test_a_message_that_is_no_longer_there_is_unread(read: Read, spool: Path) -> None:
+    children = ChildReaders(shipped("rules"), (), NOBODY, workers=1)
+    results = list(children.read([spool / "gone.eml", _spooled(spool, _application("x"))]))
+    children.close()
+    assert _subjects(results) == ["unread: no longer there: FileNotFoundError", "x"]
+
+
+def test_a_full_disk_is_not_the_fault_of_a_message(stub: None, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(readers, "_moved", full)
+    children = ChildReaders(shipped("rules"), (), NOBODY, scratch=spool / "scratch", workers=1)
+    with pytest.raises(FileStoreError, match="No space left"):
+        list(children.read([_spooled(spool, _application("x"))]))
     children.close()
 
 

@@ -16,6 +16,7 @@ could see is the messages that it is given until it is replaced.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -36,8 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import Reading
-from inbox_agent.errors import AgentError
-from inbox_agent.failpoint import reach
+from inbox_agent.errors import AgentError, FileStoreError
 from inbox_agent.ports import Unread
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ _AHEAD = 2  # jobs in a child: the one it reads and the next, so that it never w
 _WORTH_A_CHILD = 3  # jobs waiting for each child before another is started: a start costs 0.2 s of processor time
 _WINDOW = 64  # readings kept while an earlier one is not there yet
 _START_SECONDS = 30  # from fork to "ready", on a busy machine
+_WORLD = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))  # no message is to blame for these
 _STILLBORN_MAX = 3  # children that end before they are ready, in a row: the installation is broken
 _SHA256_NAME = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[1-9]\d{0,3}\.(?:bin|txt)")
@@ -137,10 +138,10 @@ class ChildReaders:
         results: dict[int, Reading | Unread] = {}
         try:
             for rank in range(len(spooled)):
+                self._feed(waiting, results, rank + _WINDOW)
                 while rank not in results:
-                    self._feed(waiting, rank + _WINDOW)
                     self._listen(waiting, results)
-                self._feed(waiting, rank + _WINDOW)
+                    self._feed(waiting, results, rank + _WINDOW)
                 yield results.pop(rank)
         finally:  # Left early: what is being read is for nobody.
             for child in [child for child in self._children if child.jobs]:
@@ -153,16 +154,23 @@ class ChildReaders:
 
     # --- Work to the children ---------------------------------------------------------------------------------
 
-    def _feed(self, waiting: deque[_Job], before: int) -> None:
+    def _feed(self, waiting: deque[_Job], results: dict[int, Reading | Unread], before: int) -> None:
         while waiting and waiting[0].rank < before:
             job = waiting[0]
             child = self._child_for(job, len(waiting))
             if child is None:
                 return
             waiting.popleft()
-            if not child.take(job, self._wall(child)):
+            try:
+                file = job.path.open("rb")
+            except OSError as error:
+                results[job.rank] = Unread(job.sha256, f"no longer there: {type(error).__name__}")
+                continue
+            with file:
+                taken = child.take(job, file.fileno(), self._wall(child))
+            if not taken:
                 waiting.appendleft(job)
-                self._end(child)
+                self._lost(child, waiting, results)
 
     def _wall(self, child: _Child) -> int:
         seconds = self._limits.retry_wall if child.cautious else self._limits.wall
@@ -227,8 +235,12 @@ class ChildReaders:
         child.begin(self._wall(child))
         try:
             reading = self._checked(child, job, answer)
-        except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             why = str(answer.get("error", "")) or f"nonsense: {type(error).__name__}"
+            if answer.get("errno") in _WORLD:
+                raise FileStoreError(
+                    f"the spool cannot be written ({os.strerror(answer['errno'])}). Free some space."
+                ) from None
             self._failed(job, why[:100], waiting, results)
             return
         results[job.rank] = reading
@@ -310,7 +322,7 @@ class _Child:
             file.flush()
             self._send({"settings": True}, file.fileno())
 
-    def take(self, job: _Job, wall: int) -> bool:
+    def take(self, job: _Job, descriptor: int, wall: int) -> bool:
         """Hand over a job; False if the child is gone."""
         output = None
         if self.folder is not None:
@@ -320,8 +332,7 @@ class _Child:
         if not self.jobs:
             self.begin(wall)
         packet = {"job": job.rank, "output": str(output) if output else None, "wall": wall, "cpu": self.cpu}
-        with job.path.open("rb") as file:
-            sent = self._send(packet, file.fileno())
+        sent = self._send(packet, descriptor)
         if sent:
             self.jobs.append(job)
             self.served += 1
@@ -395,11 +406,14 @@ def _death(status: int) -> str:
 
 
 def _sha256(path: Path) -> str:
-    """From the name where the spool gave it one, from the octets otherwise."""
+    """From the name where the spool gave it one, from the octets otherwise; "" if there are none to be had."""
     if _SHA256_NAME.fullmatch(path.stem):
         return path.stem
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _swept(scratch: Path) -> None:
@@ -413,22 +427,30 @@ def _settle(reading: Reading, made: Path, place: Path) -> None:
     """Put the folder of documents in its place, once each file is what the reading says."""
     expected = {document.file: document.size for document in reading.documents if document.file is not None}
     for name, size in expected.items():
-        status = (made / name).lstat() if _FILE_NAME.fullmatch(name) else None
+        try:
+            status = (made / name).lstat() if _FILE_NAME.fullmatch(name) else None
+        except OSError:
+            status = None
         if status is None or not 0o100000 <= status.st_mode < 0o110000 or status.st_nlink != 1:  # noqa: PLR2004 S_IFREG
             raise ValueError("not a file of the reader's own")
         if status.st_size != size:
             raise ValueError("a file of another size")
     if {entry.name for entry in made.iterdir()} != set(expected):
         raise ValueError("files that nobody named")
-    shutil.rmtree(place, ignore_errors=True)
-    if not expected:
+    try:
+        _moved(made, place if expected else None)
+    except OSError as error:
+        raise FileStoreError(f"the spool {place.parent} cannot be written ({error.strerror}).") from error
+
+
+def _moved(made: Path, place: Path | None) -> None:
+    if place is None:
         made.rmdir()
         return
-    reach("readers.rename.before")
+    shutil.rmtree(place, ignore_errors=True)
     made.rename(place)
     folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        reach("readers.folder.fsync.before")
         os.fsync(folder)
     finally:
         os.close(folder)

@@ -22,6 +22,7 @@ class Format(StrEnum):
     RTF = "rtf"
     TEXT = "text"
     HTML = "html"
+    WEB_ARCHIVE = "web_archive"
     PICTURE = "picture"
     SLIDES = "slides"
     CELLS = "cells"
@@ -45,6 +46,7 @@ MEDIA_TYPES = {
     Format.RTF: "application/rtf",
     Format.TEXT: "text/plain",
     Format.HTML: "text/html",
+    Format.WEB_ARCHIVE: "multipart/related",
     Format.SLIDES: OOXML + "presentationml.presentation",
     Format.CELLS: OOXML + "spreadsheetml.sheet",
     Format.ZIP: "application/zip",
@@ -114,6 +116,8 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HTML = re.compile(
     rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title)\b", re.IGNORECASE | re.DOTALL
 )
+# Word's "single file web page", often under the name x.doc.
+_WEB_ARCHIVE = re.compile(rb"(?:mime-version:|from: <saved by)", re.IGNORECASE)
 _TEXT_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -159,6 +163,8 @@ def _textual(octets: bytes, head: bytes, declared: str, extension: str) -> tuple
         return Format.UNSUPPORTED, "image/svg+xml"
     if _HTML.match(head) or (extension in {"html", "htm"} and b"<" in head):
         return Format.HTML, MEDIA_TYPES[Format.HTML]
+    if _WEB_ARCHIVE.match(head):
+        return Format.WEB_ARCHIVE, MEDIA_TYPES[Format.WEB_ARCHIVE]
     if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Format.TEXT, MEDIA_TYPES[Format.TEXT]
     if len(_TEXT_CONTROLS.findall(octets[:20_000])) <= len(octets[:20_000]) // 100:

@@ -118,17 +118,25 @@ def _pages(document: Any, limits: Limits) -> Content:
 
 
 _IMAGE = 3  # FPDF_PAGEOBJ_IMAGE
+_ACROFORM = 1  # FORMTYPE_ACRO_FORM; XFA forms need another pdfium
 
 
 def _each(document: Any, count: int) -> Iterator[Any]:
     import pypdfium2 as pdfium  # noqa: PLC0415 see above
 
+    forms = document.get_formtype() == _ACROFORM
+    if forms:
+        document.init_forms()
     for index in range(count):
         try:
             page = document[index]
         except pdfium.PdfiumError:  # One page of many is broken: the others count.
             continue
         try:
+            if forms:  # What was typed into the fields becomes part of the page.
+                page.flatten()
+                page.close()
+                page = document[index]
             yield page
         finally:
             page.close()
