@@ -33,12 +33,20 @@ class PasswordLogin:
             )
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenLogin:
-    """A user and what gives an OAuth 2.0 access token (XOAUTH2 or OAUTHBEARER, RFC 7628)."""
+    """A user and what gives an OAuth 2.0 access token (XOAUTH2 or OAUTHBEARER, RFC 7628).
+
+    `refused` is told when a server did not take it, so that the next one is fresh.
+    """
 
     user: str
     token: Callable[[], str] = field(repr=False)
+    refused: Callable[[], None] = field(default=_nothing, repr=False)
 
 
 Login = PasswordLogin | TokenLogin

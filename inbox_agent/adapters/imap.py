@@ -195,8 +195,10 @@ class ImapMailbox:
             mailbox._run("securing the connection", mailbox._secure)
             mailbox._run("logging in", mailbox._log_in)
             mailbox._run("asking for its namespace", mailbox._learn_names)
-        except AgentError:
+        except AgentError as error:
             mailbox._session.end()
+            if isinstance(error, AuthenticationError) and isinstance(settings.login, TokenLogin):
+                settings.login.refused()
             raise
         return mailbox
 

@@ -207,6 +207,8 @@ class SmtpSender:
             return
         if 400 <= code < 500:  # noqa: PLR2004
             raise self._for_now(code, text, "cannot check a login")
+        if isinstance(login, TokenLogin):
+            login.refused()
         raise AuthenticationError(
             f"{self._settings.place} refuses the login of {user} ({code} {_quoted(text)}): "
             "check user and password, or renew the token"
