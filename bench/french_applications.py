@@ -1,0 +1,158 @@
+"""Makes a mailbox of French applications as they are: CV PDF of 120 to 420 kB, letter as PDF or DOCX, 450 kB each.
+
+`applications(count)` gives the octets of message 0, 1, 2… always the same for the same number. 3 % are newsletters.
+A photo of noise gives a PDF its size, as a scanned portrait does; texts vary in name, town, trade and order.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DIRECTRICE = "marienoelle.pinson@villesaucarre.org"
+SECRETARY = "helene.dugue@villesaucarre.org"
+_START = datetime(2024, 1, 15, 8, 0, tzinfo=ZoneInfo("Europe/Paris"))
+_GIVEN = "Jeanne Karim Sophie Thomas Nadia Hugo Inès Paul Claire Mehdi Lucie Antoine Fatou Julien Émilie Zoé".split()
+_NAMES = "Dupont Lefèvre Benali Moreau Roussel Blanc Caron Girard N’Diaye Le-Goff Perrin Marchand Fontaine".split()
+_TOWNS = "Tours Orléans Blois Bourges Chartres Châteauroux Poitiers Angers Le-Mans Nantes Vierzon".split()
+_JOBS = (
+    "chargée de mission politique de la ville",
+    "agent de développement local",
+    "cheffe de projet renouvellement urbain",
+    "médiateur en centre social",
+    "chargé d’études habitat",
+    "animatrice de réseau",
+)
+
+
+def applications(count: int) -> Iterator[tuple[datetime, bytes]]:
+    """(date of arrival, octets) of each message."""
+    for number in range(count):
+        random_ = random.Random(number)  # noqa: S311 - the same mailbox every time
+        arrived = _START + timedelta(minutes=20 * number % (30 * 24 * 60))
+        yield arrived, _newsletter(number, arrived) if number % 33 == 32 else _application(number, random_, arrived)
+
+
+def _application(number: int, random_: random.Random, arrived: datetime) -> bytes:
+    given, name, town = random_.choice(_GIVEN), random_.choice(_NAMES), random_.choice(_TOWNS)
+    address = f"candidat{number}@example.org"
+    message = EmailMessage()
+    for hop in range(4):
+        message["Received"] = (
+            f"from mx{hop}.example.org (mx{hop}.example.org [192.0.2.{hop}]) by mx{hop + 1}.example.org "
+            f"with ESMTPS id {number:08x}{hop}; {format_datetime(arrived)}"
+        )
+    message["DKIM-Signature"] = "v=1; a=rsa-sha256; d=example.org; s=s1; bh=" + "A" * 43 + "=; b=" + "B" * 300
+    message["From"] = f"{given} {name} <{address}>"
+    message["To"], message["Cc"] = DIRECTRICE, SECRETARY
+    message["Subject"] = "Candidature au poste de chargé·e de mission questions urbaines"
+    message["Date"], message["Message-ID"] = format_datetime(arrived), f"<bench-{number}@example.org>"
+    text = (
+        f"Madame,\n\nJe vous prie de trouver ci-joint mon CV et ma lettre de motivation pour le poste de chargé·e "
+        f"de mission.\n\nBien cordialement,\n{given} {name}\n{town}\n"
+    )
+    message.set_content(text)
+    message.add_alternative(f"<html><body><p>{text}</p></body></html>".replace("\n", "<br>"), subtype="html")
+    cv = _cv(random_, f"{given} {name}", town, address)
+    message.add_attachment(cv, maintype="application", subtype="pdf", filename=f"CV_{name}_{given}.pdf")
+    letter = _letter(random_, f"{given} {name}", town)
+    if number % 2:
+        message.add_attachment(
+            _pdf(random_, letter, picture=40_000), maintype="application", subtype="pdf", filename=f"LM_{name}.pdf"
+        )
+    else:
+        kind = "vnd.openxmlformats-officedocument.wordprocessingml.document"
+        message.add_attachment(_docx(random_, letter), maintype="application", subtype=kind, filename=f"LM_{name}.docx")
+    return message.as_bytes().replace(b"\n", b"\r\n")
+
+
+def _newsletter(number: int, arrived: datetime) -> bytes:
+    message = EmailMessage()
+    message["From"], message["To"] = "Lettre du réseau <lettre@reseau.example>", DIRECTRICE
+    message["Subject"] = f"La lettre n° {number}"
+    message["Date"], message["Message-ID"] = format_datetime(arrived), f"<letter-{number}@reseau.example>"
+    message["List-Unsubscribe"], message["List-Id"] = "<mailto:off@reseau.example>", "<lettre.reseau.example>"
+    message.set_content("Actualités du réseau.\n" * 60)
+    return message.as_bytes().replace(b"\n", b"\r\n")
+
+
+def _cv(random_: random.Random, who: str, town: str, address: str) -> bytes:
+    years = [f"{2023 - 2 * step} - {2024 - 2 * step} : {random_.choice(_JOBS)}, {town}" for step in range(6)]
+    tasks = ["Pilotage de projets, animation de réunions, suivi budgétaire et évaluation des actions"] * 10
+    lines = [
+        who,
+        town,
+        f"06 {random_.randrange(10, 99)} 34 56 78 - {address}",
+        "EXPÉRIENCE PROFESSIONNELLE",
+        *[line for pair in zip(years, tasks, strict=False) for line in pair],
+        "FORMATION",
+        "2012 : master Urbanisme et aménagement",
+        "2010 : licence de géographie",
+        "COMPÉTENCES",
+        "Diagnostic territorial, concertation, rédaction",
+        "LANGUES",
+        "Anglais courant",
+        "CENTRES D’INTÉRÊT",
+        "Randonnée",
+    ]
+    return _pdf(random_, lines * random_.randint(1, 2), picture=random_.randrange(90_000, 330_000))
+
+
+def _letter(random_: random.Random, who: str, town: str) -> list[str]:
+    return [
+        who,
+        f"{town}, le 12 janvier 2024",
+        "Objet : candidature au poste de chargé·e de mission",
+        "Madame la Directrice,",
+        f"Actuellement {random_.choice(_JOBS)}, je souhaite rejoindre votre équipe pour mettre mon expérience au service",
+        "des territoires que vous accompagnez. Votre offre correspond à mon projet professionnel et à mes convictions.",
+        "Rigoureuse et à l’écoute, j’ai conduit plusieurs diagnostics et animé des réseaux d’acteurs très divers.",
+        "Je serais heureuse de vous exposer ma motivation lors d’un entretien.",
+        "Je vous prie d’agréer, Madame la Directrice, l’expression de mes salutations distinguées.",
+        who,
+    ]
+
+
+def _pdf(random_: random.Random, lines: list[str], *, picture: int) -> bytes:
+    from PIL import Image
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    side = int((picture / 3) ** 0.5)
+    noise = Image.frombytes("RGB", (side, side), random_.randbytes(side * side * 3))
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4)
+    for start in range(0, len(lines), 45):
+        canvas.setFont("Helvetica", 10)
+        if start == 0:
+            canvas.drawImage(ImageReader(noise), 450, 730, 80, 80)
+        for row, line in enumerate(lines[start : start + 45]):
+            canvas.drawString(40, 800 - 16 * row, line)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def _docx(random_: random.Random, lines: list[str]) -> bytes:
+    import docx
+    from PIL import Image
+
+    document = docx.Document()
+    for line in lines:
+        document.add_paragraph(line)
+    picture = io.BytesIO()
+    Image.frombytes("RGB", (90, 90), random_.randbytes(90 * 90 * 3)).save(picture, "PNG")
+    picture.seek(0)
+    document.add_picture(picture)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
