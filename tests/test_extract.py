@@ -133,8 +133,8 @@ SOUND = [
 
 
 def test_two_columns_drawn_line_for_line_are_read_one_after_the_other() -> None:
-    left = [f"gauche {number}" for number in range(40)]
-    right = [f"droite {number}" for number in range(40)]
+    left = [f"à gauche une phrase entière {number}" for number in range(40)]
+    right = [f"à droite une autre phrase {number}" for number in range(40)]
     found = _extract(making.pdf(left + right, columns=2, row_by_row=True))
     assert found.text.split("\n") == [*left, "", *right]
 
@@ -142,6 +142,13 @@ def test_two_columns_drawn_line_for_line_are_read_one_after_the_other() -> None:
 def test_two_columns_in_good_order_stay_as_they_are() -> None:
     lines = [f"ligne {number}" for number in range(80)]
     assert _extract(making.pdf(lines, columns=2)).text.split("\n") == lines
+
+
+def test_dates_stay_beside_their_posts() -> None:
+    dates = [f"{year}" for year in range(1980, 2020)]
+    posts = [f"Chargée de mission à la mairie {number}" for number in range(40)]
+    text = _extract(making.pdf(dates + posts, columns=2, row_by_row=True)).text
+    assert "1980 Chargée de mission à la mairie 0" in text.replace("\n", " ")
 
 
 def test_a_page_of_full_lines_has_no_columns() -> None:

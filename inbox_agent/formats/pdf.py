@@ -178,22 +178,29 @@ def _boxes(text_page: Any) -> list[Box]:
 
 
 def interleaved(boxes: Sequence[Box], width: float) -> float | None:
-    """Where the gutter is, if two columns are drawn line for line across it; None if the order is good as it is."""
+    """Where the gutter is, if two columns of prose are drawn line for line across it; None if the order is good.
+
+    Labels with their values beside them ("2019–2023   Chargée de mission") are no columns: there the left side is
+    narrow, and reading it apart would part the dates from the posts.
+    """
     if len(boxes) < 12:  # noqa: PLR2004 too few lines to speak of columns
         return None
-    best: tuple[int, float] | None = None
-    for step in range(25, 76, 3):
-        x = width * step / 100
-        crossing = sum(left < x - 2 and right > x + 2 for left, _, right, _ in boxes)
-        beyond = sum(left >= x - 2 for left, _, _, _ in boxes)
-        balanced = min(beyond, len(boxes) - crossing - beyond) >= len(boxes) * 0.3
-        if crossing <= len(boxes) * 0.05 and balanced and (best is None or crossing < best[0]):
-            best = (crossing, x)
-    if best is None:
+    gutters = ((_crossing(boxes, width * step / 100), width * step / 100) for step in range(40, 61, 2))
+    crossing, gutter = min(gutters)
+    left = [box for box in boxes if box[2] <= gutter + _SLACK]
+    right = [box for box in boxes if box[0] >= gutter - _SLACK]
+    wide = all(sum(box[2] - box[0] for box in side) >= 0.2 * width * len(side) for side in (left, right))
+    if crossing > len(boxes) * 0.05 or min(len(left), len(right)) < len(boxes) * 0.4 or not wide:
         return None
-    sides = [left >= best[1] - 2 for left, _, _, _ in boxes]
-    changes = sum(one != other for one, other in pairwise(sides))
-    return best[1] if changes > len(boxes) * 0.5 else None
+    changes = sum((one[0] >= gutter) != (other[0] >= gutter) for one, other in pairwise(boxes))
+    return gutter if changes > len(boxes) * 0.5 else None
+
+
+_SLACK = 2  # points that a letter may stand over
+
+
+def _crossing(boxes: Sequence[Box], x: float) -> int:
+    return sum(left < x - _SLACK and right > x + _SLACK for left, _, right, _ in boxes)
 
 
 def _by_columns(text_page: Any, boxes: Sequence[Box], gutter: float) -> str:
