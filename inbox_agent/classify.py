@@ -33,7 +33,7 @@ ABOVE_LETTER, BELOW_LETTER = 12, 5  # lines: address, date, object and salutatio
 ABOVE_CAREER, BELOW_CAREER = 12, 3  # lines before the first and after the last sign of a CV that belong to it.
 FORM_SECTIONS = 3  # sections of a CV that make its form plain.
 FEW_SIGNS = 4  # with fewer signs of a CV nothing can be told apart.
-BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything.
+BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything, a letter without manners is none.
 LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and theses have more.
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
@@ -303,8 +303,7 @@ def _cv_shape(name: str, part: Passage, look: _Look) -> tuple[float, str]:
     """The measure of one test of form, and what to show for it."""
     match name:
         case "dated_lines":
-            dated = [line.raw for line in part.lines if line.dated]
-            return len(dated), _quote(dated)
+            return sum(line.dated for line in part.lines), _quote(line.raw for line in part.lines if line.dated)
         case "contact":
             kinds = _contacts(part)
             return len(kinds), ", ".join(kinds)
@@ -403,8 +402,10 @@ def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Ev
     for shape in scale.shapes:
         if shape.name == "purposeless":
             yield _weigh("letter", shape, max(0.0, 1 - purpose), "asks for no post and puts little forward")
-        if shape.name == "addressed_to_nobody" and not manners and not any(line.you for line in core.lines):
-            yield _weigh("letter", shape, 1.0, "no salutation, no formula, no “vous”")
+        if shape.name == "addressed_to_nobody" and not manners:
+            speaks_to_someone = any(line.you for line in core.lines)
+            measure = 1.0 if not speaks_to_someone else 0.5 if core.count < BRIEF_WORDS else 0.0
+            yield _weigh("letter", shape, measure, "no salutation, no formula, no object")
 
 
 def _letter_shape(name: str, core: Passage, part: Passage, look: _Look, rules: DocumentRules) -> tuple[float, str]:

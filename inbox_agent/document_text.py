@@ -113,6 +113,7 @@ def _set(words: str) -> frozenset[str]:
 
 _I = _set("je j me mon ma mes moi i my myself")
 _YOU = _set("vous votre vos you your yours")
+_SPEAKERS = _set("je j vous nous i you we")  # who uses them tells; a line of a career lists.
 _WE = _set("nous notre nos we our us")
 _THIRD = _set("il elle ils elles lui he she him her his their they")
 # Words that only sentences need; lists of jobs and degrees do without.
@@ -132,7 +133,8 @@ class Line:
     `raw` is as written; `plain` in lower case ASCII with its punctuation; `words` only letters and digits,
     with a space before, between and after, so that a phrase is found by `" phrase " in line.words`.
     `i`, `you`, `we` and `third` count the pronouns and possessives of each person, in French and English.
-    `dated` is a line of a career, `sentence` one that is part of a sentence.
+    `dated` counts the dates of a career: 1 for a line of it, several for a paragraph that tells one;
+    `sentence` is a line that is part of a sentence.
     """
 
     raw: str
@@ -144,7 +146,7 @@ class Line:
     we: int
     third: int
     sentence: bool
-    dated: bool
+    dated: int
 
     @property
     def place_and_date(self) -> bool:
@@ -255,14 +257,17 @@ def _line(raw: str, plain: str, tokens: list[str]) -> Line:
         we,
         third,
         sentence=count >= _SENTENCE and not words.isdisjoint(_OF_SENTENCES),
-        dated=not (i or you or we) and count <= _CAREER_LINE and _is_dated(plain, count),
+        dated=0 if not words.isdisjoint(_SPEAKERS) else _dated(plain, count),
     )
 
 
-def _is_dated(plain: str, count: int) -> bool:
-    """A span of dates, a date at the beginning or the end, or how long a job lasted."""
+def _dated(plain: str, count: int) -> int:
+    """Spans of dates, a date at the beginning or the end, or how long a job lasted."""
     if not any(character.isdigit() for character in plain) or _PLACE_AND_DATE.match(plain):
-        return False
-    if _SPAN.search(plain) or _STARTS_WITH_DATE.match(plain) or (count > 1 and _ENDS_WITH_DATE.search(plain)):
-        return True
-    return count <= _WORK_LINE and bool(_LENGTH_OF_WORK.search(plain)) and not _AGE.match(plain)
+        return 0
+    spans = len(_SPAN.findall(plain))
+    if count > _CAREER_LINE:
+        return spans if spans > 1 else 0
+    if spans or _STARTS_WITH_DATE.match(plain) or (count > 1 and _ENDS_WITH_DATE.search(plain)):
+        return 1
+    return int(count <= _WORK_LINE and bool(_LENGTH_OF_WORK.search(plain)) and not _AGE.match(plain))
