@@ -251,6 +251,9 @@ def outbox(
     show: Annotated[int | None, typer.Option(help="Print one mail whole.")] = None,
     sent: Annotated[int | None, typer.Option(help="Say that an uncertain one was sent.")] = None,
     resend: Annotated[int | None, typer.Option(help="Send an uncertain or refused one again.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Answer again after the agent stopped, having had too much to say.")
+    ] = False,
 ) -> None:
     """The replies and reports: what was sent, what waits, what is uncertain."""
     from inbox_agent import outbox as box  # noqa: PLC0415 - slow to import
@@ -258,6 +261,8 @@ def outbox(
     acting = sent is not None or resend is not None
     with _installation(config, lock=acting) as installation:
         match show, sent, resend:
+            case _ if resume:
+                typer.echo(box.resume(installation))
             case int(number), _, _:
                 typer.echo(box.show(installation, number))
             case _, int(number), _:

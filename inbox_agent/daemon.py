@@ -24,7 +24,8 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from inbox_agent.cycle import Pass, run_pass
-from inbox_agent.errors import AgentError, AuthenticationError
+from inbox_agent.errors import AgentError, AuthenticationError, StoreError
+from inbox_agent.execute import execute
 from inbox_agent.installation import connect_mailbox, smtp_sender
 from inbox_agent.publish import publish
 from inbox_agent.report import send_due_digest
@@ -127,19 +128,29 @@ class Daemon:
         """One pass, whose trouble is written down and told, never raised: the next poll comes."""
         line = self.lines[name]
         if line.not_before is not None and self.installation.clock.now() < line.not_before:
+            self._send_reports()
             self._alive(line)
             return
         try:
             self.pass_over(line, progress)
         except AgentError as error:
             self._failed(line, error)
+            self._send_reports()
         else:
             line.failures, line.not_before = 0, None
         self._alive(line)
         notify(f"STATUS={self._status()}")
 
     def pass_over(self, line: Line, progress: Callable[[int, int], None] | None = None) -> int:
-        """One pass; raises what went wrong."""
+        """One pass; raises what went wrong, which status and digest tell from then on."""
+        try:
+            return self._pass(line, progress)
+        except AgentError as error:
+            with suppress(StoreError):  # It may be the store that refuses.
+                self.installation.journal.polled(line.name, str(error))
+            raise
+
+    def _pass(self, line: Line, progress: Callable[[int, int], None] | None) -> int:
         if line.account is None:
             line.account = connect_mailbox(self.installation.section(line.name))
         decided = run_pass(
@@ -162,6 +173,13 @@ class Daemon:
             send_due_digest(self.installation)
         except AgentError as error:
             _log.error("digest-failed %s: %s", type(error).__name__, error)
+
+    def _send_reports(self) -> None:
+        """A digest goes out although the mailbox is away: it is what says so. On the mail thread, as all sending."""
+        try:
+            execute(self.installation.journal, self.installation.world({}, self.sender), reports_only=True)
+        except AgentError as error:
+            _log.error("reports-failed %s: %s", type(error).__name__, error)
 
     def beat(self) -> None:
         """Feed the watchdog between polls. Runs on the mail thread, so a pass that hangs holds it up."""
@@ -190,7 +208,6 @@ class Daemon:
             wait = _AFTER_REFUSAL
         line.failures += 1
         line.not_before = self.installation.clock.now() + wait
-        self.installation.journal.polled(line.name, str(error))
         _log.error("poll-failed mailbox=%s %s: %s", line.name, type(error).__name__, error)
 
     def _status(self) -> str:
@@ -238,6 +255,9 @@ class Daemon:
         """Wait for the server's hint and make the next poll come at once; lost connections are polls' business."""
         section = self.installation.section(name)
         while not self.stop.is_set():
+            if self.lines[name].account is None:
+                self.stop.wait(5)  # The poll tries logins first: a refused one is not tried twice as often.
+                continue
             try:
                 account = connect_mailbox(section)
                 account.mailbox.select(account.folder)

@@ -25,7 +25,7 @@ from inbox_agent.errors import (
     TryAgainError,
 )
 from inbox_agent.failpoint import reach
-from inbox_agent.journal import REPLIES_STOPPED
+from inbox_agent.journal import REPLIES_STOPPED, SENDING_RESTS, SENDING_TROUBLE
 from inbox_agent.ports import Moved
 
 if TYPE_CHECKING:
@@ -44,10 +44,6 @@ _LOOK_SELDOM = timedelta(hours=1)  # once it is a person's turn
 # After a refused login or certificate no server is asked again for so long, so that no account is locked.
 _REST = timedelta(minutes=10)
 _REFUSALS_IN_A_ROW = 3  # temporary ones; then the server is left alone until the next pass
-
-# Facts of the journal that staff are told of (status, digest).
-SENDING_TROUBLE = "sending_trouble"
-SENDING_RESTS = "sending_rests_until"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ _BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), t
 _GIVE_UP = timedelta(days=4)
 # Facts: since when replies are stopped ("" when they are not), and when a person last let them go on.
 REPLIES_STOPPED, REPLIES_RESUMED = "replies_stopped", "replies_resumed"
+# Facts: what the submission server refused us for, and until when it is not asked again; "" when it is in order.
+SENDING_TROUBLE, SENDING_RESTS = "sending_trouble", "sending_rests_until"
+_STUCK = 2  # attempts after which people are told that a message cannot be filed or moved
 _OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
 
@@ -292,6 +295,14 @@ class Journal:
         with self._reading() as connection:
             return tuple(_planned(row) for row in connection.execute(query))
 
+    def stuck(self) -> tuple[PlannedAct, ...]:
+        """What could not be filed or moved, more than once."""
+        query = _acts_query().where(
+            acts.c.kind.in_((ActKind.FILE, ActKind.MOVE)), acts.c.state.in_(_OPEN_STATES), acts.c.attempts >= _STUCK
+        )
+        with self._reading() as connection:
+            return tuple(_planned(row) for row in connection.execute(query.order_by(acts.c.id)))
+
     def mail_acts(self, limit: int = 200) -> tuple[PlannedAct, ...]:
         """The latest replies and reports, newest first: `inbox-agent outbox`."""
         query = _acts_query().where(acts.c.octets.is_not(None)).order_by(acts.c.id.desc()).limit(limit)
@@ -474,7 +485,7 @@ class Write:
             )
         )
         if message.partial:
-            number = inserted.inserted_primary_key[0]
+            number = int((inserted.inserted_primary_key or (0,))[0])
             self.plan([Act(ActKind.MOVE, f"move:{number}", {"folder": too_large, "partial": True})], number, None)
             self.quarantine(number, f"{message.size} octets are more than max_message_mb", None)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inbox_agent.decision import ActState
 from inbox_agent.errors import AgentError
+from inbox_agent.journal import REPLIES_RESUMED, REPLIES_STOPPED, text
 from inbox_agent.table import table_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,16 @@ def send_again(installation: Installation, number: int) -> str:
         raise AgentError(f"mail {number} is {act.state}: only an uncertain or refused one is sent again.")
     installation.journal.resend(act, "again, by a person's word")
     return f"Mail {number} will be sent at the next pass."
+
+
+def resume(installation: Installation) -> str:
+    """A person has looked at why replies were stopped: they go on, counted anew."""
+    if not installation.journal.fact(REPLIES_STOPPED):
+        return "Replies were not stopped."
+    with installation.journal.transaction("resume") as write:
+        write.note_fact(REPLIES_RESUMED, text(installation.clock.now()))
+        write.note_fact(REPLIES_STOPPED, "")
+    return "Replies go on. Those who wrote meanwhile were not answered: the digest and the board name them."
 
 
 def _mail(installation: Installation, number: int) -> PlannedAct:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from inbox_agent.decision import ActState
-from inbox_agent.journal import Ledger, moment
+from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE, Ledger, moment
 from inbox_agent.schema import acts, applications, digests, mailboxes
 
 if TYPE_CHECKING:
@@ -98,6 +98,15 @@ def _troubles(installation: Installation, polls: dict[str, Any], replies: dict[s
             )
         if row is not None and row.trouble:
             found.append(f"{section.name}: {row.trouble}")
+    if installation.journal.fact(REPLIES_STOPPED):
+        found.append(
+            "replies are stopped: there was more to answer than is plausible. Look at why, then run: "
+            "inbox-agent outbox --resume"
+        )
+    if trouble := installation.journal.fact(SENDING_TROUBLE):
+        found.append(f"nothing can be sent: {trouble}")
+    if stuck := installation.journal.stuck():
+        found.append(f"{len(stuck)} messages wait to be filed or moved: {stuck[0].result}")
     if not ledger.balances:
         found.append("the ledger does not balance: a message is in no state. Run: inbox-agent fsck")
     if ledger.quarantined:

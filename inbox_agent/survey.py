@@ -26,7 +26,7 @@ from inbox_agent.digest import (
     Unanswered,
     UncertainReply,
 )
-from inbox_agent.journal import moment, text
+from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE, moment, text
 from inbox_agent.listing import ApplicationRow, FiledPiece, ReplyState, offer_states
 from inbox_agent.retention import announced, purge_day
 from inbox_agent.schema import acts, applications, documents, events, mailboxes, messages
@@ -400,8 +400,24 @@ def _health(connection: sa.Connection, installation: Installation) -> Health:
             f"{row.name} : {row.trouble} (depuis le {_since(row.trouble_since, installation.zone)})"
             for row in rows
             if row.trouble and row.trouble_since
-        ),
+        )
+        + _hindrances(installation),
     )
+
+
+def _hindrances(installation: Installation) -> tuple[str, ...]:
+    """What keeps the agent from answering or filing, and what to do."""
+    found = []
+    if since := installation.journal.fact(REPLIES_STOPPED):
+        found.append(
+            f"réponses suspendues depuis le {_since(since, installation.zone)} : il y en avait plus que "
+            "vraisemblable. Vérifiez les candidatures, puis faites lancer « inbox-agent outbox --resume »"
+        )
+    if trouble := installation.journal.fact(SENDING_TROUBLE):
+        found.append(f"rien ne peut être envoyé : {trouble}")
+    if stuck := installation.journal.stuck():
+        found.append(f"{len(stuck)} messages ne peuvent être classés ou déplacés : {stuck[0].result}")
+    return tuple(found)
 
 
 def _since(stored: str, zone: ZoneInfo) -> str:
