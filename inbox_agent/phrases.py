@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 LONGEST = 30_000  # characters of one text that are looked at: ten pages; what follows changes no verdict.
 _TOKEN = re.compile(r"[^\W_]+|\?|[.!;](?=\s|$)|\n[ \t\r]*\n")
@@ -97,8 +97,11 @@ def cut(text: str) -> Words:
 class PhraseBook:
     """Phrases compiled once; `find` costs about a millisecond for a page."""
 
-    def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
-        """`phrases` are pairs of a key and a phrase as written. Raises ValueError for one that cannot be."""
+    def __init__(self, phrases: Iterable[tuple[str, str]], real_words: Collection[str] = ()) -> None:
+        """`phrases` are pairs of a key and a phrase as written. Raises ValueError for one that cannot be.
+
+        `real_words` are never taken for typing errors: "fracture" is no "facture".
+        """
         self._by_word: dict[str, list[_Phrase]] = {}
         self._by_stem: dict[str, list[_Phrase]] = {}
         vocabulary: set[str] = set()
@@ -112,6 +115,7 @@ class PhraseBook:
                 vocabulary |= element.words
                 stems |= set(element.stems)
         self._stem_lengths = tuple(sorted({len(stem) for stem in self._by_stem}))
+        self._real_words = frozenset(fold(word) for word in real_words)
         self._stems = tuple(stems)
         self._vocabulary = frozenset(vocabulary)
         self._one_letter_less = _one_letter_less(self._vocabulary)
@@ -141,7 +145,7 @@ class PhraseBook:
         phrases = list(self._by_word.get(word, ()))
         for length in self._stem_lengths:
             phrases += self._by_stem.get(word[:length], ()) if len(word) >= length else ()
-        known = phrases or word in self._vocabulary or word.startswith(self._stems)
+        known = phrases or word in self._real_words or word in self._vocabulary or word.startswith(self._stems)
         if known or len(word) < _SHORTEST_CORRECTED:
             return word, tuple(phrases)
         meant = self._corrected(word)

@@ -108,6 +108,7 @@ LISTS = (
     "vague_posts",
     "empty_words",
     "no_names",
+    "real_words",
 )
 _CUE_KEYS = ("says", "for", "weight", "in", "phrases", "unless")
 
@@ -173,7 +174,7 @@ class _Reader:
                 phrases += read[1]
         if self._faults:
             raise ConfigError(tuple(self._faults))
-        return RecognitionRules(cues, PhraseBook(phrases), weights, lists)
+        return RecognitionRules(cues, PhraseBook(phrases, lists["real_words"]), weights, lists)
 
     def _weights(self, table: dict[str, Any]) -> dict[str, float]:
         self._unknown("weights.", table, WEIGHTS)
