@@ -124,6 +124,7 @@ class ChildReaders:
         self._scratch = scratch
         self._workers = workers
         self._stillborn = 0
+        self._unsynced: set[Path] = set()
         self._children: list[_Child] = []
         self._selector = selectors.DefaultSelector()
         if scratch is not None:
@@ -142,6 +143,7 @@ class ChildReaders:
                 while rank not in results:
                     self._listen(waiting, results)
                     self._feed(waiting, results, rank + _WINDOW)
+                self._sync()
                 yield results.pop(rank)
         finally:  # Left early: what is being read is for nobody.
             for child in [child for child in self._children if child.jobs]:
@@ -151,6 +153,11 @@ class ChildReaders:
         """End the children."""
         for child in list(self._children):
             self._end(child)
+
+    def _sync(self) -> None:
+        """Make the new names durable; one call serves all readings that are waiting to be told."""
+        while self._unsynced:
+            _synced(self._unsynced.pop())
 
     # --- Work to the children ---------------------------------------------------------------------------------
 
@@ -253,6 +260,7 @@ class ChildReaders:
             raise ValueError("about another message")
         if child.folder is not None:
             _settle(reading, child.folder / str(job.rank), job.path.parent / f"{job.sha256}.d")
+            self._unsynced.add(job.path.parent)
         elif any(document.file for document in reading.documents):
             raise ValueError("files without a folder")
         return reading
@@ -449,11 +457,17 @@ def _moved(made: Path, place: Path | None) -> None:
         return
     shutil.rmtree(place, ignore_errors=True)
     made.rename(place)
-    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _synced(folder: Path) -> None:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileStoreError(f"the spool {folder} cannot be written ({error.strerror}).") from error
 
 
 def _check_types(reading: Reading) -> None:
