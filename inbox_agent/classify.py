@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, DocumentState, Evidence
 from inbox_agent.document_rules import DocumentRules, load_document_rules
-from inbox_agent.document_text import Line, Passage, read_passage, squeeze, stem, words_of
+from inbox_agent.document_text import Line, Passage, fold, read_passage, squeeze, stem, words_of, words_of_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -219,25 +219,41 @@ def _sections(headings: list[tuple[int, str, str]], rules: DocumentRules) -> Ite
 
 def _headings(part: Passage, headings: Headings) -> list[tuple[int, str, str]]:
     """Line, section and text of every heading. Those beside another column count where they are several."""
-    found = [(at, *pair) for at, line in enumerate(part.lines) for pair in _headings_of(line, headings)]
-    headed = {at for at, _, _ in found}
-    beside = [
-        (at, *pair)
-        for at, line in enumerate(part.lines)
-        if at not in headed and not line.sentence
-        for pair in _headings_beside(line, headings)
-    ]
+    found: list[tuple[int, str, str]] = []
+    beside: list[tuple[int, str, str]] = []
+    for at, line in enumerate(part.lines):
+        words = line.words.split()
+        familiar = line.count <= SHARED_LINE_WORDS and not headings.known.isdisjoint(map(stem, words))
+        pairs = _headings_of(line, words, headings, familiar=familiar)
+        found += [(at, *pair) for pair in pairs]
+        if familiar and not pairs and not line.sentence:
+            beside += [(at, *pair) for pair in _headings_beside(line, words, headings)]
     sections = {section for _, section, _ in found + beside}
     return found + beside if len(sections) >= FORM_SECTIONS else found
 
 
-def _headings_beside(line: Line, headings: Headings) -> list[tuple[str, str]]:
-    """A heading at the beginning or the end of a line that two columns share: "Formation 06 12 34 56 78"."""
-    words = line.words.split()
-    if line.count > SHARED_LINE_WORDS or headings.known.isdisjoint(map(stem, words)):
+def _headings_of(line: Line, words: list[str], headings: Headings, *, familiar: bool) -> list[tuple[str, str]]:
+    """Sections whose heading this line is, opens with before a colon, or shows in capitals beside something else.
+
+    `familiar` lines hold a word of some heading, rightly spelt.
+    """
+    if line.count <= HEADING_WORDS and (section := headings.section(words)):
+        return [(section, line.raw)]
+    before, colon, _ = line.plain.partition(":")
+    if colon and len(before) < HEADING_LETTERS and (section := headings.section(words_of_plain(before))):
+        return [(section, before.strip())]
+    if not familiar:
         return []
+    in_capitals = [pair for run in _runs_of_capitals(line.raw) for pair in _headings_within(run, headings)]
+    return in_capitals or _side_by_side(line, words, headings)
+
+
+def _headings_beside(line: Line, words: list[str], headings: Headings) -> list[tuple[str, str]]:
+    """A heading at the beginning or the end of a line that two columns share: "Formation 06 12 34 56 78"."""
     tokens = line.raw.split()
-    folded = [[word] for word in words] if len(words) == len(tokens) else [words_of(token).split() for token in tokens]
+    folded = (
+        [[word] for word in words] if len(words) == len(tokens) else [words_of_plain(fold(token)) for token in tokens]
+    )
     cuts = [(0, at) for at in range(1, min(len(tokens), LONGEST_HEADING + 1)) if not tokens[at][0].islower()]
     cuts += [(at, len(tokens)) for at in range(len(tokens) - 1, max(0, len(tokens) - 1 - LONGEST_HEADING), -1)]
     for first, last in cuts:
@@ -245,20 +261,6 @@ def _headings_beside(line: Line, headings: Headings) -> list[tuple[str, str]]:
         if tokens[first][0].isupper() and sum(map(len, piece)) >= SHORT_HEADING and (section := headings.exact(piece)):
             return [(section, " ".join(tokens[first:last]))]
     return []
-
-
-def _headings_of(line: Line, headings: Headings) -> list[tuple[str, str]]:
-    """Sections whose heading this line is, opens with before a colon, or shows in capitals beside something else."""
-    words = line.words.split()
-    if line.count <= HEADING_WORDS and (section := headings.section(words)):
-        return [(section, line.raw)]
-    before, colon, _ = line.plain.partition(":")
-    if colon and len(before) < HEADING_LETTERS and (section := headings.section(words_of(before).split())):
-        return [(section, before.strip())]
-    if line.count > SHARED_LINE_WORDS:
-        return []
-    in_capitals = [pair for run in _runs_of_capitals(line.raw) for pair in _headings_within(run, headings)]
-    return in_capitals or _side_by_side(line, words, headings)
 
 
 def _runs_of_capitals(raw: str) -> list[list[str]]:
@@ -275,7 +277,7 @@ def _runs_of_capitals(raw: str) -> list[list[str]]:
 def _headings_within(run: list[str], headings: Headings) -> list[tuple[str, str]]:
     """The headings that fill a run of capitals, longest first; none if anything is left over."""
     found: list[tuple[str, str]] = []
-    folded = [word for token in run for word in words_of(token).split()]
+    folded = [word for token in run for word in words_of_plain(fold(token))]
     start = 0
     while start < len(folded):
         pieces = ((end, folded[start:end]) for end in range(len(folded), start, -1))
@@ -516,7 +518,8 @@ def _length_beyond(passage: Passage, look: _Look) -> tuple[float, str]:
 
 
 def _blanks(part: Passage) -> tuple[float, str]:
-    gaps = _BLANK.findall("\n".join(line.raw for line in part.lines))
+    text = "\n".join(line.raw for line in part.lines)
+    gaps = _BLANK.findall(text) if any(sign in text for sign in ("[", "<", "__", "...", "XX", "xx")) else []
     return len(gaps), _quote(gaps)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 LONGEST = 40_000  # characters read of a document: a CV of ten pages; more only costs time.
 
@@ -65,6 +67,7 @@ _STANDS_FOR = str.maketrans(
         "…": "...",
     }
 )
+_DIGIT = re.compile(r"\d")
 _NO_LETTERS = re.compile(r"[^a-z0-9\n]+")
 _ELISION_BY_ACCENT = re.compile(r"(?<![^\W\d_])([ldjnmstcLDJNMSTC]|[Qq]u)[´`](?=[^\W\d_])")
 _LONE_ACCENT = re.compile(r"[´`ˆ¨¸˜](?=[^\W\d_])|(?<=[^\W\d_])[´ˆ¨¸]")  # LaTeX's old fonts: "exp´erience".
@@ -111,11 +114,14 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_I = _set("je j me mon ma mes moi i my myself")
-_YOU = _set("vous votre vos you your yours")
+_I, _YOU, _WE, _THIRD = range(4)
+_PERSONS = {
+    **dict.fromkeys(_set("je j me mon ma mes moi i my myself"), _I),
+    **dict.fromkeys(_set("vous votre vos you your yours"), _YOU),
+    **dict.fromkeys(_set("nous notre nos we our us"), _WE),
+    **dict.fromkeys(_set("il elle ils elles lui he she him her his their they"), _THIRD),
+}
 _SPEAKERS = _set("je j vous nous i you we")  # who uses them tells; a line of a career lists.
-_WE = _set("nous notre nos we our us")
-_THIRD = _set("il elle ils elles lui he she him her his their they")
 # Words that only sentences need; lists of jobs and degrees do without.
 _OF_SENTENCES = _set(
     "je j me vous nous que qui ne pas est ai suis ce cette ces c mais si car donc ainsi afin dont ou comme plus tres"
@@ -195,11 +201,17 @@ def words_of(text: str) -> str:
     return f" {' '.join(_NO_LETTERS.sub(' ', fold(_level(text))).split())} "
 
 
+def words_of_plain(plain: str) -> list[str]:
+    """The words of a piece of `Line.plain`."""
+    return [plain] if plain.isalnum() else _NO_LETTERS.sub(" ", plain).split()
+
+
 def squeeze(words: str) -> str:
     """Without spaces, for headings and texts whose letters are glued."""
     return words.replace(" ", "")
 
 
+@lru_cache(maxsize=4096)
 def stem(word: str) -> str:
     """A word without the endings that number, gender and haste change: professionnelles, professionnel."""
     word = word.rstrip("s").rstrip("e")
@@ -243,19 +255,16 @@ def _level(text: str) -> str:
 def _line(raw: str, plain: str, tokens: list[str]) -> Line:
     count = len(tokens)
     words = frozenset(tokens)
-    i, you, we, third = (
-        0 if words.isdisjoint(person) else sum(token in person for token in tokens)
-        for person in (_I, _YOU, _WE, _THIRD)
-    )
+    persons = Counter(_PERSONS[token] for token in tokens if token in _PERSONS)
     return Line(
         raw,
         plain,
         f" {' '.join(tokens)} ",
         count,
-        i,
-        you,
-        we,
-        third,
+        persons[_I],
+        persons[_YOU],
+        persons[_WE],
+        persons[_THIRD],
         sentence=count >= _SENTENCE and not words.isdisjoint(_OF_SENTENCES),
         dated=0 if not words.isdisjoint(_SPEAKERS) else _dated(plain, count),
     )
@@ -263,7 +272,7 @@ def _line(raw: str, plain: str, tokens: list[str]) -> Line:
 
 def _dated(plain: str, count: int) -> int:
     """Spans of dates, a date at the beginning or the end, or how long a job lasted."""
-    if not any(character.isdigit() for character in plain) or _PLACE_AND_DATE.match(plain):
+    if not _DIGIT.search(plain) or _PLACE_AND_DATE.match(plain):
         return 0
     spans = len(_SPAN.findall(plain))
     if count > _CAREER_LINE:
