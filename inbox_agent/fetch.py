@@ -87,8 +87,8 @@ def spooled(spool: Path, sha256: str) -> Path:
 
 def _fetch_alone(mailbox: Mailbox, listed: Listed, spool: Path, *, partial: bool) -> tuple[Arrived, ...]:
     unfinished = spool / f"{listed.uid}.part"
-    unfinished.unlink(missing_ok=True)
     reach("fetch_to.before")
+    unfinished.unlink(missing_ok=True)
     if not mailbox.fetch_to(listed.uid, unfinished, _BEGINNING if partial else None):
         return ()
     with unfinished.open("rb") as file:
@@ -106,9 +106,9 @@ def _spool_octets(octets: bytes, spool: Path, sha256: str) -> None:
     if final.exists():
         return
     partial = spool / f"{sha256}.part"
+    reach("spool.write.before")
     partial.unlink(missing_ok=True)  # After a failed fsync the kernel may say yes to the next one.
     with partial.open("wb") as file:
-        reach("spool.write.before")
         file.write(octets)
         file.flush()
         reach("spool.fsync.before")

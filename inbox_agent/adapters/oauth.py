@@ -316,6 +316,7 @@ def _write(path: Path, tokens: _Tokens) -> None:
     kept = {"access_token": tokens.access, "expires_at": tokens.expires_at, "refresh_token": tokens.refresh}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        reach("oauth.token.before")
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import Reading
 from inbox_agent.errors import AgentError, FileStoreError
+from inbox_agent.failpoint import reach
 from inbox_agent.ports import Unread
 
 if TYPE_CHECKING:
@@ -452,6 +453,7 @@ def _settle(reading: Reading, made: Path, place: Path) -> None:
 
 
 def _moved(made: Path, place: Path | None) -> None:
+    reach("readers.rename.before")
     if place is None:
         made.rmdir()
         return
@@ -463,6 +465,7 @@ def _synced(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            reach("readers.folder.fsync.before")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
