@@ -7,7 +7,7 @@ decided in the order of its UID, so that history is complete when it is looked a
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from inbox_agent.application import Reading
+from inbox_agent.corrections import heed, told_of
 from inbox_agent.decide import DOUBT_FOLDER, IMPLAUSIBLE, decide
 from inbox_agent.errors import AgentError, TryAgainError
 from inbox_agent.execute import execute
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date, datetime
 
-    from inbox_agent.decision import Decision, Earlier
+    from inbox_agent.decision import Decision, Earlier, Told
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
     from inbox_agent.journal import Waiting, Write
@@ -260,8 +261,13 @@ def _body(octets: bytes) -> bytes:
 def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
     installation = now.installation
     policy = policy_for(installation, now.name)
+    told = _told(row)
     history = write.history(reading, row.id, installation.day_start())
-    decision = decide(reading, _received_at(row, reading.offer, installation), history, policy)
+    if told is not None and row.application_id is not None:
+        known = write.earlier(row.application_id, "told")
+        history = replace(history, earlier=(known, *history.earlier))
+    offer_id = told.offer if told else reading.offer
+    decision = decide(reading, _received_at(row, offer_id, installation), history, policy, told)
     earlier = next((known for known in history.earlier if known.id == decision.application), None)
     planned = plan(
         reading,
@@ -272,11 +278,19 @@ def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
         place=_place(write, earlier),
         stationery=installation.stationery,
         now=installation.clock.now(),
+        told=told,
     )
     write.record(row.id, reading, decision, planned)
+    if told is not None:
+        heed(write, row.id, decision, told, row.told or {})
     if decision.no_reply_reason == IMPLAUSIBLE:
         write.stop_replies()
     _log.info("decided message=%d kind=%s%s", row.id, decision.kind, _answered(decision))
+
+
+def _told(row: Waiting) -> Told | None:
+    """What staff said of a message, and where it is now."""
+    return None if row.told is None else told_of(row.told, row.place)
 
 
 def _answered(decision: Decision) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from inbox_agent import assess
-from inbox_agent.application import Evidence, Kind, Status, Timing
-from inbox_agent.decision import Decision, Earlier, History, Reply, ReplyMode, ReplyTemplate
+from inbox_agent.application import Candidate, Evidence, Kind, Status, Timing
+from inbox_agent.decision import Decision, Earlier, History, Reply, ReplyMode, ReplyTemplate, Told
 from inbox_agent.offer import LateDocuments, Offer, Staff
 from inbox_agent.reply import reply_subject
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from inbox_agent.application import Candidate, Reading
+    from inbox_agent.application import Reading
 
 FILED_KINDS = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL})
 COMPLETE_FOLDER, INCOMPLETE_FOLDER, LATE_FOLDER = "Complètes", "Incomplètes", "Hors délai"
@@ -53,17 +54,26 @@ class Policy:
         return next((offer for offer in self.offers if offer.id == offer_id), None)
 
 
-def decide(reading: Reading, received_at: datetime, history: History, policy: Policy) -> Decision:
-    """The whole verdict on one message."""
+def decide(
+    reading: Reading, received_at: datetime, history: History, policy: Policy, told: Told | None = None
+) -> Decision:
+    """The whole verdict on one message; `told` is what staff said of it, which stands above every rule."""
+    if told is not None:
+        reading = _as_told(reading, told)
     earlier = _joined(reading, history)
+    if earlier is not None and earlier.set_aside:
+        # A copy of what staff said is none.
+        reading, earlier = replace(reading, kind=Kind.OTHER), None
     kind = _kind(reading, earlier)
     offer = policy.offer(earlier.offer if earlier else reading.offer)
     state = _State.of(reading, kind, offer, earlier, received_at)
+    if told is not None:
+        state = _state_as_told(state, told)
     template, silence = _template(kind, state, earlier)
-    silence = silence or _silence(reading, received_at, history, policy)
+    silence = silence or _silence(reading, received_at, history, policy, asked=told is not None and told.answer)
     reply = None
     if template is not None and silence is None:
-        reply, silence = _reply(reading, template, offer, policy)
+        reply, silence = _reply(reading, template, offer, policy, asked=told is not None and told.answer)
     suggested = next((known.id for known in history.earlier if known.by == "name"), None)
     return Decision(
         sha256=reading.sha256,
@@ -77,7 +87,8 @@ def decide(reading: Reading, received_at: datetime, history: History, policy: Po
         status=state.status,
         reply=reply,
         no_reply_reason=silence,
-        folder=_folder(kind, state, earlier, offer.id if offer else reading.offer, policy.target),
+        folder=(told and told.folder)
+        or _folder(kind, state, earlier, earlier.offer if earlier else reading.offer, policy.target),
         evidence=(*reading.evidence, *state.evidence),
         filed=kind in FILED_KINDS,
         application=earlier.id if earlier else None,
@@ -118,6 +129,25 @@ class _State:
         return _joining(reading, offer, earlier, arrival)
 
 
+def _as_told(reading: Reading, told: Told) -> Reading:
+    """The reading as staff's word has it: an application, from whoever wrote when no candidate was found."""
+    candidate = reading.candidate
+    if candidate is None and reading.sender is not None:
+        candidate = Candidate("", "", "", reading.sender)
+    return replace(reading, kind=Kind.APPLICATION, offer=told.offer, candidate=candidate, doubt=None)
+
+
+def _state_as_told(state: _State, told: Told) -> _State:
+    status = told.status or state.status
+    if told.answer and status is Status.DOUBT:
+        status = Status.INCOMPLETE if state.missing else Status.COMPLETE
+    missing = () if told.status is Status.COMPLETE else state.missing
+    timing = state.timing
+    if told.timing is not None and (told.timing is Timing.LATE or timing is Timing.LATE):
+        timing = told.timing
+    return replace(state, status=status, missing=missing, timing=timing)
+
+
 def _joining(reading: Reading, offer: Offer | None, earlier: Earlier, arrival: assess.Arrival) -> _State:
     """An earlier application with this message's pieces added to it."""
     known = {document.sha256 for document in earlier.documents}
@@ -135,25 +165,53 @@ def _joining(reading: Reading, offer: Offer | None, earlier: Earlier, arrival: a
                 pass
     pieces = earlier.documents if refused else (*earlier.documents, *new)
     lacking = assess.missing(pieces, offer)
-    status = assess.status(pieces, lacking)
+    status: Status | None = assess.status(pieces, lacking)
+    if earlier.staff_placed:
+        lacking, status = earlier.missing, earlier.status  # Their word stands.
     if earlier.withdrawn:
         notes = (*notes, "la candidature avait été retirée")
     return _State(lacking, earlier.timing, status, bool(new), refused, arrival.evidence, notes)
 
 
 def _joined(reading: Reading, history: History) -> Earlier | None:
-    """The earlier application this message belongs to for certain: by itself, its thread or its address."""
+    """The earlier application this message belongs to for certain: by staff's word, itself, thread or address."""
     if reading.kind not in (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL):
         return None
-    for by in ("message", "thread", "address"):
+    for by in ("told", "message", "thread", "address"):
         matching = [known for known in history.earlier if known.by == by]
         if by == "address":
-            matching = [known for known in matching if _same_post(reading, known)]
+            matching = [known for known in matching if _same_post(reading, known) and _may_be_one(reading, known)]
             if len(matching) > 1 and reading.offer is None:
                 return None  # Two applications and nothing that tells which: a person says.
         if matching:
             return matching[0]
     return None
+
+
+def _may_be_one(reading: Reading, known: Earlier) -> bool:
+    """Whether names allow it: a couple or a family may write from one address, each for themselves."""
+    one, other = reading.candidate, known.candidate
+    return one is None or other is None or not different_people(one, other)
+
+
+def different_people(one: Candidate, other: Candidate) -> bool:
+    """Whether two names are clearly those of two persons; a maiden name, an initial or a missing part are not."""
+    mine, theirs = _names(f"{one.given} {one.surname}"), _names(f"{other.given} {other.surname}")
+    if mine <= theirs or theirs <= mine:
+        return False
+    if _names(one.given) & _names(other.given):
+        return False
+    return not any(
+        (len(short) == 1 and long.startswith(short)) or (len(long) == 1 and short.startswith(long))
+        for short in mine - theirs
+        for long in theirs - mine
+    )
+
+
+def _names(text: str) -> frozenset[str]:
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char))
+    return frozenset(plain.split())
 
 
 def _same_post(reading: Reading, known: Earlier) -> bool:
@@ -164,7 +222,7 @@ def _same_post(reading: Reading, known: Earlier) -> bool:
 
 
 def _kind(reading: Reading, earlier: Earlier | None) -> Kind:
-    if reading.kind is Kind.APPLICATION and earlier is not None and earlier.by != "message":
+    if reading.kind is Kind.APPLICATION and earlier is not None and earlier.by not in ("told", "message"):
         return Kind.FOLLOW_UP
     return reading.kind
 
@@ -185,8 +243,10 @@ def _template(kind: Kind, state: _State, earlier: Earlier | None) -> tuple[Reply
                     None,
                 )
             )
-        case Kind.APPLICATION if earlier is not None:
+        case Kind.APPLICATION if earlier is not None and earlier.by == "message":
             return None, "the same message again: answered already"
+        case Kind.APPLICATION if earlier is not None and earlier.replied:
+            return None, "answered already"
         case Kind.APPLICATION if state.status is Status.DOUBT:
             return None, "a scan may be the missing piece: a person must look first"
         case Kind.APPLICATION if state.timing is Timing.LATE:
@@ -206,6 +266,8 @@ def _follow_up_template(state: _State, earlier: Earlier | None) -> tuple[ReplyTe
         return None, "a follow-up of an application that is not known here: a person must look"
     if earlier.withdrawn:
         return None, "the application was withdrawn: a person must look"
+    if earlier.staff_placed:
+        return None, "staff placed the application themselves: a person answers"
     if earlier.timing is Timing.LATE:
         return None, "the application is late: a person answers"
     if state.refused:
@@ -221,8 +283,8 @@ def _follow_up_template(state: _State, earlier: Earlier | None) -> tuple[ReplyTe
             return None, "a scan may be the missing piece: a person must look first"
 
 
-def _silence(reading: Reading, received_at: datetime, history: History, policy: Policy) -> str | None:
-    """Why nobody may be answered whatever the reply would be (RFC 3834, design section 5)."""
+def _silence(reading: Reading, received_at: datetime, history: History, policy: Policy, *, asked: bool) -> str | None:
+    """Why nobody may be answered whatever the reply would be (RFC 3834, design section 5); `asked` by a person."""
     address = reading.candidate.address if reading.candidate else None
     if reading.never_answer:
         return reading.never_answer
@@ -230,6 +292,8 @@ def _silence(reading: Reading, received_at: datetime, history: History, policy: 
         return "no address of the candidate is certain"
     if policy.staff.includes(address) or address in policy.own_addresses:
         return "the address is one of ours"
+    if asked:
+        return None
     if policy.answer_since is not None and received_at < policy.answer_since:
         return "older than the installation"
     if failed_authentication(reading.authentication, policy.trusted_authserv_id):
@@ -255,10 +319,12 @@ def failed_authentication(results: tuple[str, ...], trusted: str | None) -> bool
 
 
 def _reply(
-    reading: Reading, template: ReplyTemplate, offer: Offer | None, policy: Policy
+    reading: Reading, template: ReplyTemplate, offer: Offer | None, policy: Policy, *, asked: bool
 ) -> tuple[Reply | None, str | None]:
     modes = dict(offer.reply_modes) if offer else {}
     mode = ReplyMode(modes.get(template, modes.get("*", policy.mode)))
+    if mode is ReplyMode.OFF and asked:
+        mode = ReplyMode.DRAFT
     if mode is ReplyMode.OFF:
         return None, "replies are switched off"
     if reading.candidate is None or reading.candidate.address is None:

@@ -81,8 +81,9 @@ class Decision:
 class Earlier:
     """An application that is known already and may be the one a message belongs to.
 
-    `by` says why it is thought of: "message" (the very same message), "thread", "address", or "name", which is
-    a suggestion only. `folder` is its IMAP folder; `staff_placed` that staff put it there.
+    `by` says why it is thought of: "told" (staff speak of this very application), "message" (the very same
+    message), "thread", "address", or "name", which is a suggestion only. `folder` is its IMAP folder;
+    `staff_placed` that staff put it there; `set_aside` that staff said it is none.
     """
 
     id: int
@@ -97,6 +98,25 @@ class Earlier:
     replied: frozenset[ReplyTemplate] = frozenset()
     withdrawn: bool = False
     staff_placed: bool = False
+    set_aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What staff said of a message: it is an application, for `offer` (None: spontaneous).
+
+    `folder` is where they put it with their own hands, None where the agent is to move it. `status` and `timing`
+    are their word, None: computed. `answer`: they asked for the reply. `place` is where the message is now (folder,
+    UIDVALIDITY, UID), None where it is read. `occasion` makes the keys of the acts unique.
+    """
+
+    offer: str | None
+    occasion: str
+    folder: str | None = None
+    status: Status | None = None
+    timing: Timing | None = None
+    answer: bool = False
+    place: tuple[str, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +137,7 @@ class ActKind(StrEnum):
     """What is done to the world, in the order in which it is done for one message."""
 
     FILE = "file"
+    REFILE = "refile"
     MOVE = "move"
     DRAFT = "draft"
     SEND = "send"

@@ -86,6 +86,8 @@ def execute(journal: Journal, world: World, *, reports_only: bool = False) -> in
             match kind:
                 case ActKind.FILE:
                     _file(journal, world, acts)
+                case ActKind.REFILE:
+                    _refile(journal, world, acts)
                 case ActKind.MOVE:
                     _move(journal, world, acts)
                 case ActKind.DRAFT:
@@ -133,6 +135,20 @@ def _file_one(world: World, act: PlannedAct) -> None:
         reach("file.put.before")
         world.files.put(world.spool / (act.mailbox or "") / source, folder / name)
     reach("file.put.after")
+
+
+def _refile(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
+    """Whole folders of the archive go elsewhere, by staff's word."""
+    for act in acts:
+        try:
+            reach("refile.before")
+            world.files.move(PurePosixPath(act.payload["from"]), PurePosixPath(act.payload["to"]))
+            reach("refile.after")
+        except (FileStoreError, FileExistsError) as error:
+            journal.postpone(act, f"the folder cannot be moved ({type(error).__name__})")
+            _log.error("refile-refused act=%d %s", act.id, type(error).__name__)
+        else:
+            journal.done([(act, "moved in the archive")])
 
 
 # --- move ---------------------------------------------------------------------------------------------

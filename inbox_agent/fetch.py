@@ -80,6 +80,34 @@ def spool_again(mailbox: Mailbox, message: Waiting, spool: Path) -> bool:
     return path.exists()
 
 
+def spool_again_from(  # noqa: PLR0913, PLR0917 - where the octets may be
+    mailbox: Mailbox,
+    folder: str,
+    place: tuple[int | None, int | None],
+    sha256: str,
+    spool: Path,
+    copies: Sequence[bytes],
+) -> bool:
+    """The octets of a message that was read before, from the folder where it is now or from the archive's `copies`.
+
+    Whether they are in the spool now. Another folder is selected after it.
+    """
+    if spooled(spool, sha256).exists():
+        return True
+    reach("fetch.again.before")
+    found: list[bytes] = []
+    uidvalidity, uid = place
+    state = mailbox.select(folder)
+    if uid is not None and state.uidvalidity == uidvalidity:
+        found += [octets for _, octets in mailbox.fetch([uid])]
+    for octets in (*found, *copies):
+        if hashlib.sha256(octets).hexdigest() == sha256:
+            _spool_octets(octets, spool, sha256)
+            _sync_folder(spool)
+            return True
+    return False
+
+
 def spooled(spool: Path, sha256: str) -> Path:
     """Where the octets of a message are."""
     return spool / f"{sha256}.eml"

@@ -90,7 +90,10 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that is received and not yet decided. `attempts` includes the one under way."""
+    """A message that is received and not yet decided. `attempts` includes the one under way.
+
+    `told` is what staff said of it, `place` where it is now if not where it is read (folder, UIDVALIDITY, UID).
+    """
 
     id: int
     sha256: str
@@ -99,6 +102,9 @@ class Waiting:
     internaldate: datetime
     attempts: int
     uidvalidity: int = 0
+    application_id: int | None = None
+    told: dict[str, Any] | None = None
+    place: tuple[str, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -564,9 +570,14 @@ class Write:
                 sa.select(applications).where(condition).order_by(applications.c.last_contact_at.desc()).limit(20)
             )
             for row in rows:
-                if row.id not in seen:
+                if row.id not in seen and (row.set_aside_at is None or by == "message"):
                     seen.add(row.id)
                     yield self._known(row, by)
+
+    def earlier(self, application_id: int, by: str) -> Earlier:
+        """One application as history has it."""
+        row = self.connection.execute(sa.select(applications).where(applications.c.id == application_id)).one()
+        return self._known(row, by)
 
     def _ways(self, reading: Reading, message_id: int) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
         same = sa.select(messages.c.application_id).where(
@@ -591,7 +602,9 @@ class Write:
             sa.select(documents.c.document).where(documents.c.application_id == row.id).order_by(documents.c.id)
         )
         replied = self.connection.scalars(
-            sa.select(acts.c.payload).where(acts.c.application_id == row.id, acts.c.kind.in_(_REPLY_KINDS))
+            sa.select(acts.c.payload).where(
+                acts.c.application_id == row.id, acts.c.kind.in_(_REPLY_KINDS), acts.c.state != ActState.CANCELLED
+            )
         )
         return Earlier(
             id=row.id,
@@ -606,6 +619,7 @@ class Write:
             replied=frozenset(ReplyTemplate(payload["template"]) for payload in replied),
             withdrawn=row.withdrawn_at is not None,
             staff_placed=row.staff_placed,
+            set_aside=row.set_aside_at is not None,
         )
 
     def _replies(self, reading: Reading, since: datetime) -> int:
@@ -688,6 +702,8 @@ class Write:
             )
         )
         self.plan(planned.acts, message_id, application_id)
+        # Of a message that staff spoke of, every act may be an old one.
+        self._close_message(message_id)
         if application_id is not None:
             self.gather(application_id, message_id, decision.folder)
 
@@ -876,9 +892,17 @@ class Write:
 
     def moved(self, act: PlannedAct, place: Moved | None, now: str) -> None:
         """A move is over; the message is where `place` says, or gone."""
+        values: dict[str, Any]
         if place is None:
             self.finish(act, ActState.CANCELLED, "the message was moved or deleted by a person", now)
-            values: dict[str, Any] = {"why": "moved or deleted by a person before the agent"}
+            values = {"why": "moved or deleted by a person before the agent"}
+            if "from" in act.payload:
+                values |= {"folder": None, "folder_uidvalidity": None, "folder_uid": None}
+        elif act.payload.get("back") and place.uid is not None:
+            # Back where it is read: known there, and never read again.
+            self.finish(act, ActState.DONE, "moved back", now)
+            values = {"uidvalidity": place.uidvalidity, "uid": place.uid, "folder": None}
+            values |= {"folder_uidvalidity": None, "folder_uid": None}
         else:
             self.finish(act, ActState.DONE, "moved", now)
             values = {
@@ -957,8 +981,18 @@ def folded_name(candidate: Candidate) -> str:
 
 
 def _waiting(row: sa.Row[Any]) -> Waiting:
-    when = moment(row.internaldate)
-    return Waiting(row.id, row.sha256, row.mailbox, row.uid, when, row.attempts, row.uidvalidity)
+    return Waiting(
+        id=row.id,
+        sha256=row.sha256,
+        mailbox=row.mailbox,
+        uid=row.uid,
+        internaldate=moment(row.internaldate),
+        attempts=row.attempts,
+        uidvalidity=row.uidvalidity,
+        application_id=row.application_id,
+        told=row.told,
+        place=None if row.folder_uid is None else (row.folder, row.folder_uidvalidity, row.folder_uid),
+    )
 
 
 def _acts_query() -> sa.Select[Any]:

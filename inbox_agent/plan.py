@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from inbox_agent.application import Document, Reading
-    from inbox_agent.decision import Decision
+    from inbox_agent.decision import Decision, Told
     from inbox_agent.message import Address
     from inbox_agent.offer import Offer
     from inbox_agent.templates import Templates
@@ -52,6 +52,7 @@ def plan(  # noqa: PLR0913 - the facts that a plan rests on, by name
     place: Place,
     stationery: Stationery,
     now: datetime,
+    told: Told | None = None,
 ) -> Planned:
     """Everything that is to be written down about one message; `row` is its id in the journal."""
     known = {document.sha256 for document in earlier.documents} if earlier else set()
@@ -63,7 +64,7 @@ def plan(  # noqa: PLR0913 - the facts that a plan rests on, by name
     if decision.filed and path is not None and not again:
         acts.append(_file(row, reading, path, tuple(zip(new, names, strict=True)), place))
     if decision.folder is not None:
-        acts.append(Act(ActKind.MOVE, f"move:{row}", {"folder": decision.folder}))
+        acts.extend(_move(row, decision.folder, told))
     if decision.reply is not None:
         acts.append(_reply(reading, decision, offer, earlier, stationery, now))
     return Planned(
@@ -81,6 +82,16 @@ def _path(reading: Reading, decision: Decision, place: Place) -> str | None:
     if place.path is not None:
         return place.path
     return str(application_folder(decision.offer, decision.received_at, decision.candidate, reading.fingerprint))
+
+
+def _move(row: int, folder: str, told: Told | None) -> tuple[Act, ...]:
+    """Into the folder; nothing where staff put it themselves or where it is already."""
+    if told is None:
+        return (Act(ActKind.MOVE, f"move:{row}", {"folder": folder}),)
+    if told.folder == folder or (told.place and told.place[0] == folder):
+        return ()
+    place = dict(zip(("from", "uidvalidity", "uid"), told.place, strict=True)) if told.place else {}
+    return (Act(ActKind.MOVE, f"move:{row}:{told.occasion}", {"folder": folder, **place}),)
 
 
 def _file(row: int, reading: Reading, path: str, pieces: tuple[tuple[Document, str], ...], place: Place) -> Act:

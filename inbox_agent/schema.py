@@ -69,6 +69,8 @@ messages = sa.Table(
     sa.Column("decided_at", sa.Text),
     # The decision as JSON (design section 6) of what was filed; null for every other kind.
     sa.Column("decision", sa.JSON(none_as_null=True)),
+    # What staff said it is (decision.Told), and what it was before; null where they said nothing.
+    sa.Column("told", sa.JSON(none_as_null=True)),
     sa.UniqueConstraint("mailbox", "uidvalidity", "uid"),
 )
 
@@ -95,6 +97,8 @@ applications = sa.Table(
     sa.Column("folder", sa.Text),
     sa.Column("staff_placed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("withdrawn_at", sa.Text),
+    # When staff said that it is no application: out of register and board, its files set aside until purged.
+    sa.Column("set_aside_at", sa.Text),
     sa.Column("keep_agreed", sa.Boolean, nullable=False, server_default=sa.false()),
     # Raised by every change; the archive's candidature.json, register and board tell `written_revision`.
     sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
@@ -159,6 +163,31 @@ events = sa.Table(
     sa.Column("message_id", sa.Integer),
     sa.Column("who", sa.Text),
     sa.Column("detail", sa.Text, nullable=False),
+)
+
+# What staff told the agent to do, by command or by answering a digest; the next pass does it, in order of `id`.
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("saying", sa.Text, nullable=False),
+    sa.Column("argument", sa.Text),
+    sa.Column("done_at", sa.Text, index=True),
+    sa.Column("outcome", sa.Text),
+)
+
+# The folders of our tree as they were when they were last looked at: what differs is looked at again.
+folders = sa.Table(
+    "folders",
+    metadata,
+    sa.Column("mailbox", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("uidvalidity", sa.BigInteger, nullable=False),
+    sa.Column("uidnext", sa.BigInteger, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
 )
 
 # One digest a day, whatever happens. `until` is the moment up to which it tells.

@@ -18,6 +18,8 @@ _FRENCH = {
     "a piece after the deadline, refused by the offer's rule: a person answers": (
         "pièce reçue après la date limite, refusée selon l’offre : à vous de répondre"
     ),
+    "answered already": "déjà répondu",
+    "staff placed the application themselves: a person answers": "dossier placé par vous : à vous de répondre",
     "nothing changed in the state of the application": "rien de nouveau dans le dossier",
     "no address of the candidate is certain": "aucune adresse sûre de la personne",
     "the address is one of ours": "l’adresse est l’une des nôtres",

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("folder", sa.Text(), nullable=True),
         sa.Column("staff_placed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("withdrawn_at", sa.Text(), nullable=True),
+        sa.Column("set_aside_at", sa.Text(), nullable=True),
         sa.Column("keep_agreed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("revision", sa.Integer(), server_default="1", nullable=False),
         sa.Column("written_revision", sa.Integer(), server_default="0", nullable=False),
@@ -75,6 +76,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_facts")),
     )
     op.create_table(
+        "requests",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("saying", sa.Text(), nullable=False),
+        sa.Column("argument", sa.Text(), nullable=True),
+        sa.Column("done_at", sa.Text(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
+    )
+    with op.batch_alter_table("requests", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_requests_done_at"), ["done_at"], unique=False)
+
+    op.create_table(
+        "folders",
+        sa.Column("mailbox", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uidvalidity", sa.BigInteger(), nullable=False),
+        sa.Column("uidnext", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mailbox", "name", name=op.f("pk_folders")),
+    )
+    op.create_table(
         "mailboxes",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("uidvalidity", sa.BigInteger(), nullable=True),
@@ -109,6 +134,7 @@ def upgrade() -> None:
         sa.Column("resolved_at", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.Text(), nullable=True),
         sa.Column("decision", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("told", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["application_id"], ["applications.id"], name=op.f("fk_messages_application_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
         sa.UniqueConstraint("mailbox", "uidvalidity", "uid", name=op.f("uq_messages_mailbox_uidvalidity_uid")),
