@@ -60,7 +60,8 @@ class Evaluation:
         return tuple(
             case.name
             for case in self.cases
-            if case.expected.get("kind") == "application" and case.found["kind"] not in ("application", "follow_up", "doubt")
+            if case.expected.get("kind") == "application"
+            and case.found["kind"] not in ("application", "follow_up", "doubt")
         )
 
     @property
@@ -135,7 +136,9 @@ def _documents(documents: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def _same_name(expected: str, found: str) -> bool:
     """Accents may be lost on the way to us; letters, capitals and order may not."""
-    return " ".join(fold(expected).split()) == " ".join(fold(found).split()) and (expected == found or not found.isupper())
+    return " ".join(fold(expected).split()) == " ".join(fold(found).split()) and (
+        expected == found or not found.isupper()
+    )
 
 
 def report(evaluation: Evaluation) -> str:
@@ -145,7 +148,9 @@ def report(evaluation: Evaluation) -> str:
         share = evaluation.share(measure)
         if share is not None:
             judged = [case for case in evaluation.cases if measure in case.right]
-            lines.append(f"{measure:<20} {100 * share:6.1f} %   ({sum(c.right[measure] for c in judged)} of {len(judged)})")
+            lines.append(
+                f"{measure:<20} {100 * share:6.1f} %   ({sum(c.right[measure] for c in judged)} of {len(judged)})"
+            )
     lines += ["", *_matrix(evaluation), ""]
     lines.append(f"applications judged as something else: {', '.join(evaluation.lost) or 'none'}")
     lines.append(f"replies to what is no application: {', '.join(evaluation.wrongly_answered) or 'none'}")
@@ -178,7 +183,9 @@ def _miss(case: Case) -> list[str]:
             expected, found = _documents(expected or []), _documents(found or [])
         if key == "reply":
             found = (found or {}).get("template")
-        lines.append(f"    {key}: expected {json.dumps(expected, ensure_ascii=False)}, found {json.dumps(found, ensure_ascii=False)}")
+        lines.append(
+            f"    {key}: expected {json.dumps(expected, ensure_ascii=False)}, found {json.dumps(found, ensure_ascii=False)}"
+        )
     if case.expected.get("why"):
         lines.append(f"    label: {case.expected['why']}")
     return lines

@@ -32,7 +32,12 @@ _AS_WORKER = re.compile(
     r"(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})",
     re.IGNORECASE,
 )
-_ODD_JOB = re.compile(r"\b(?:emploi|job|contrat|travail|poste)s? (?:saisonniers?|d['’]été|étudiants?|de vacances|d['’]appoint)\b", re.IGNORECASE)
+_ODD_JOB = re.compile(
+    r"\b(?:(?:re)?cherche|souhait|postul|candidat|int[ée]gr|demande)\w*(?:\W+[^\W\d_]+){0,5}?\W+"
+    r"(?:emploi|job|contrat|travail|poste)s? (?:saisonniers?|administratifs?|similaires?|d['’]été|étudiants?|de vacances|d['’]appoint)\b"
+    r"|\bjobs? d['’]été\b",
+    re.IGNORECASE,
+)
 _ENOUGH = 2.0
 _WHOLE = 4.0  # the title in full, or the reference.
 
@@ -75,7 +80,7 @@ def choose(
     named = [one for one in scored if one.named >= max(_ENOUGH, strongest - 0.01)]
     if named and not _elsewhere(sight, named[0]):
         return _among(named, likely, day, first=first)
-    if sight.has("spontaneous", "internship", "internship_words"):
+    if sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
     opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed
@@ -88,7 +93,7 @@ def choose(
 
 def _elsewhere(sight: Sight, best: _Scored) -> bool:
     """An internship or a spontaneous application that only touches the offer's subject is not for the post."""
-    if not (sight.has("internship", "internship_words") or sight.in_subject("spontaneous")):
+    if not (sight.has("internship") or any(map(sight.in_subject, ("internship_words", "spontaneous")))):
         return False
     title = fold(best.offer.title)
     if any(word in title for word in ("stage", "stagiaire", "alternan", "apprenti", "service civique", "volontaire")):
@@ -108,9 +113,7 @@ def _among(choices: list[_Scored], likely: tuple[str, ...], day: date | None, *,
         ids = tuple(one.offer.id for one in top)
         return Choice(None, tuple(dict.fromkeys((*ids, *likely))), tied=first, evidence=())
     chosen = top[0]
-    return Choice(
-        chosen.offer, tuple(dict.fromkeys((chosen.offer.id, *likely))), tied=False, evidence=chosen.evidence
-    )
+    return Choice(chosen.offer, tuple(dict.fromkeys((chosen.offer.id, *likely))), tied=False, evidence=chosen.evidence)
 
 
 def _opens_later(offer: Offer, day: date | None) -> bool:

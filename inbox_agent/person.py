@@ -322,7 +322,7 @@ def _in_text(text: str, address: str | None, no_names: Collection[str]) -> Perso
     return None
 
 
-_AFTER_A_NAME = frozenset("et j je and i age agee ans en un une le la au du actuellement".split())
+_AFTER_A_NAME = frozenset(["et", "j", "je", "and", "i", "age", "agee", "ans", "en", "un", "une", "le", "la", "au", "du", "actuellement"])
 
 
 def _introduced(words: list[str], address: str | None, no_names: Collection[str]) -> PersonName | None:
@@ -395,6 +395,11 @@ def _single(display: str, no_names: Collection[str]) -> PersonName | None:
     if _WORD.fullmatch(word) and len(word) > 2 and fold(word) not in no_names:  # noqa: PLR2004 initials
         return PersonName(well_cased(word), "") if _is_given(word) else PersonName("", well_cased(word))
     return None
+
+
+def name_on_paper(text: str, no_names: Collection[str]) -> PersonName | None:
+    """The name at the head of a CV."""
+    return _at_the_top(text, None, no_names)
 
 
 def passed_on(text: str, no_names: Collection[str]) -> PersonName | None:

@@ -15,7 +15,16 @@ from inbox_agent import guards, verdict
 from inbox_agent.application import Candidate, Evidence, Kind, Reading
 from inbox_agent.extract import language_of
 from inbox_agent.offer_choice import Choice, choose
-from inbox_agent.person import PersonName, Traces, addresses_written, candidate_of, passed_on
+from inbox_agent.person import (
+    PersonName,
+    Traces,
+    addresses_written,
+    candidate_of,
+    name_of,
+    name_on_paper,
+    passed_on,
+)
+from inbox_agent.phrases import fold
 from inbox_agent.pieces import Piece, letter_in_body, pieces_of
 from inbox_agent.quoting import Forwarded, Written, take_apart
 from inbox_agent.rules import Speaks
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from inbox_agent.rules import Rules
 
 _EVIDENCE_SHOWN = 14
+_SECOND_LETTER = 150  # words: a shorter body beside an attached letter goes with it.
 _REPORTS = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
 _PERSONAL = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
 _FOR_AN_OFFER = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
@@ -127,7 +137,7 @@ def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
     if below is None or below.from_ is None:
         return None
     _, prefixes = bare_subject(message.subject)
-    if not (written.announced or is_forward_prefix(prefixes)):
+    if not (written.announced or is_forward_prefix(prefixes)) or below.from_.addr_spec == sender:
         return None
     return _from_below(message, below, staff)
 
@@ -162,13 +172,28 @@ def _sight(case: _Case) -> Sight:
     if not forwarded and case.written.below is not None and _own_again(case):
         text = f"{text}\n\n{case.written.below.text}"
     body = letter_in_body(text, case.rules.documents, forwarded=forwarded)
+    if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
+        body = None
     sight = see(
         case.judged, text, case.quoted, pieces if body is None else (*pieces, body), case.offers, case.rules, case.staff
     )
+    sight = dataclasses.replace(sight, others_cv=_is_somebody_elses(case, sight))
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
     if service is not None:
         sight = dataclasses.replace(sight, notes=(*sight.notes, f"service de l’emploi ({service})"))
     return sight
+
+
+def _is_somebody_elses(case: _Case, sight: Sight) -> bool:
+    """Whether the CVs name nobody whom sender, address or text name."""
+    no_names = case.rules.recognition.lists["no_names"]
+    owners = [name_on_paper(piece.text, no_names) for piece in sight.cvs if not piece.by_name]
+    sender = next(iter(case.judged.from_), None)
+    writer = name_of(sender.name, sender.addr_spec, no_names) if sender is not None else None
+    if not owners or any(owner is None for owner in owners) or sender is None or writer is None:
+        return False
+    shown = fold(f"{sender.name} {sender.addr_spec} {case.text[-400:]}")
+    return not any(word in shown for owner in owners if owner is not None for word in owner.folded if len(word) > 2)  # noqa: PLR2004 initials are in any text
 
 
 def _own_again(case: _Case) -> bool:
@@ -199,8 +224,7 @@ def _report(case: _Case) -> Verdict | None:
     weights = case.rules.recognition.weights
     message = case.message
     if message.media_type == "multipart/report" or any(
-        attachment.media_type in _REPORTS
-        for attachment in message.attachments
+        attachment.media_type in _REPORTS for attachment in message.attachments
     ):
         shown = Evidence("delivery_report", f"rapport de remise ({message.media_type})", -weights["delivery_report"])
         return Verdict(Kind.AUTOMATIC, ("delivery_report",), evidence=(shown,))

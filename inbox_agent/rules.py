@@ -41,6 +41,7 @@ class Place(StrEnum):
     BODY = "body"
     NAMES = "names"
     DOCUMENTS = "documents"
+    SENDER = "sender"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, Evidence
+from inbox_agent.offer import PUBLIC_DOMAINS
 from inbox_agent.phrases import Words, cut, fold
 from inbox_agent.quoting import without_closing
 from inbox_agent.rules import Place, Speaks
@@ -28,6 +29,8 @@ _PREFIX = re.compile(
 )
 _FORWARD_PREFIXES = frozenset({"tr", "fwd", "fw", "wg", "i", "transf", "transfert"})
 _LINK = re.compile(r"https?://(?P<host>[\w.-]{3,120})(?P<path>/[^\s<>\"')\]]{0,300})?", re.IGNORECASE)
+_WE = frozenset({"nous", "notre", "nos", "our", "we", "us"})
+_I = frozenset({"je", "j", "mon", "ma", "mes", "moi", "me", "m", "i", "my"})
 _PLAINLY_NAMED = 0.7  # confidence of classify.py, 0 to 1
 _CONTENT_CHARACTERS = 2500  # of an attachment that is no paper: its first page says what it is.
 
@@ -65,6 +68,8 @@ class Sight:
     recipients: tuple[Evidence, ...]
     notes: tuple[str, ...]
     question: bool
+    we: bool
+    others_cv: bool = False
     scores: Mapping[Speaks, float] = field(default_factory=dict)
 
     def has(self, *cues: str) -> bool:
@@ -171,6 +176,7 @@ def see(
     subject, prefixes = bare_subject(message.subject)
     said, signature = without_closing(own)
     texts = [(Place.SUBJECT, subject), (Place.BODY, said)]
+    texts += [(Place.SENDER, _shown(address)) for address in message.from_[:1]]
     for piece in pieces:
         if piece.document.part != "body":
             texts.append((Place.NAMES, re.sub(r"[_\-.]+", " ", piece.document.name)))
@@ -193,8 +199,22 @@ def see(
         recipients=evidence,
         notes=notes,
         question="?" in cut(own).words,
+        we=_in_the_plural(said),
         scores=scores_of(hits),
     )
+
+
+def _in_the_plural(text: str) -> bool:
+    """Whether an organisation speaks: more "nous" than "je"."""
+    words = cut(text).words
+    we = sum(word in _WE for word in words)
+    return we >= 2 and we > sum(word in _I for word in words)  # noqa: PLR2004 one "nous rencontrer" is everybody's
+
+
+def _shown(address: Address) -> str:
+    """A sender as words: what a mail program shows and the domain; a public provider's says nothing."""
+    domain = "" if address.domain in PUBLIC_DOMAINS else re.sub(r"[.\-_]+", " ", address.domain)
+    return f"{address.name}. {domain}"
 
 
 def cloud_links(text: str, html: str | None, hosts: Collection[str]) -> tuple[str, ...]:

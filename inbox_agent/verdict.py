@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 # What one's own application says of itself; words about posts and candidates alone do not count.
 _FIRST_PERSON = ("applies", "encloses_papers", "about_oneself", "greets_as_candidate")
-_BUSINESS = ("money", "call_for_projects", "meeting", "circulate_offer", "agency", "organisation_applies")
+_BUSINESS = (
+    "money",
+    "call_for_projects",
+    "meeting",
+    "circulate_offer",
+    "job_description",
+    "agency",
+    "agency_sender",
+    "organisation_applies",
+)
 _OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
 STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
@@ -263,7 +272,9 @@ def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     applying = first_person(sight)
     if sight.has("spontaneous") and applying > weight:
         return None
-    if applying >= weight + STRONG or (declares(sight, "applies") and not sight.has("asks_about_post") and applying >= STRONG):
+    if applying >= weight + STRONG or (
+        declares(sight, "applies") and not sight.has("asks_about_post") and applying >= STRONG
+    ):
         return None
     return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark", "mentions_post"))
 
@@ -281,12 +292,16 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
     because = tuple(
         cue for cue in (*_FIRST_PERSON, "subject_application", "spontaneous", "internship") if sight.has(cue)
     )
+    if sight.others_cv and not declares(sight, "encloses_papers", "about_oneself"):
+        return doubt("le CV joint n’est pas celui de la personne qui écrit", "cv")
     if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and applying >= WEAK):
         return Verdict(Kind.APPLICATION, ("cv", "letter", *because))
     unreadable = [piece for piece in sight.attached if piece.document.state is not DocumentState.READ]
     if (unreadable or sight.links) and words >= FAIR:
         return Verdict(Kind.APPLICATION, ("cloud_link", *because))
     for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
+    if sight.we and not sight.pieces and not declares(sight, "encloses_papers"):
+        return Verdict(Kind.OTHER, ("organisation_applies",))
     if words >= STRONG and for_a_post and (applying >= FAIR or sight.has("internship", "spontaneous")):
         return Verdict(Kind.APPLICATION, because)
     if words >= FAIR and _announces_attachments(sight):

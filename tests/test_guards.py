@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from inbox_agent.guards import is_system_name, never_answer
 from inbox_agent.offer import Staff
 from inbox_agent.parse import parse
@@ -82,7 +81,9 @@ def test_a_system_address_is_never_answered(local):
     assert is_system_name(f"{local}@example.org".lower())
 
 
-@pytest.mark.parametrize("local", ["jeanne", "norbert.repond", "jean-noel", "request.marie", "marie.postel", "donatien"])
+@pytest.mark.parametrize(
+    "local", ["jeanne", "norbert.repond", "jean-noel", "request.marie", "marie.postel", "donatien"]
+)
 def test_a_persons_address_is_no_system_address(local):
     assert not is_system_name(f"{local}@example.org")
 

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
 from inbox_agent.decide import Policy, decide
 from inbox_agent.decision import History
 from inbox_agent.errors import ConfigError
@@ -75,7 +74,16 @@ def test_kinds_are_right(held, kind, application):
 
 @pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize(
-    ("measure", "least"), [("offer", 0.97), ("documents", 0.97), ("missing", 0.98), ("timing", 0.97), ("address", 0.97), ("name", 0.97), ("reply", 0.97)]
+    ("measure", "least"),
+    [
+        ("offer", 0.97),
+        ("documents", 0.97),
+        ("missing", 0.98),
+        ("timing", 0.97),
+        ("address", 0.97),
+        ("name", 0.97),
+        ("reply", 0.97),
+    ],
 )
 def test_the_rest_is_right(held, measure, least):
     assert part(held=held).share(measure) >= least

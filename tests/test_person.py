@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from inbox_agent.message import Address
 from inbox_agent.person import Traces, addresses_written, candidate_of, name_of, passed_on, well_cased
 
@@ -41,7 +40,9 @@ def test_a_display_name_is_split(display, given, surname):
     assert (name.given, name.surname) == (given, surname)
 
 
-@pytest.mark.parametrize("display", ["", "jdupont75", "jeanne@example.org", "Candidature spontanée", "Secretariat RH", "Jeanne"])
+@pytest.mark.parametrize(
+    "display", ["", "jdupont75", "jeanne@example.org", "Candidature spontanée", "Secretariat RH", "Jeanne"]
+)
 def test_what_is_no_name_is_none(display):
     assert name_of(display, "", NO_NAMES) is None
 
@@ -56,7 +57,9 @@ def traces(name="", spec="jdupont75@example.org", text="", papers=(), files=()):
 
 
 def test_without_a_display_name_the_signature_tells():
-    candidate = candidate_of(traces(text="Bonjour, voici mon CV.\n\nCordialement,\nJeanne Dupont\n06 11 22 33 44"), "jdupont75@example.org")
+    candidate = candidate_of(
+        traces(text="Bonjour, voici mon CV.\n\nCordialement,\nJeanne Dupont\n06 11 22 33 44"), "jdupont75@example.org"
+    )
 
     assert (candidate.name, candidate.surname) == ("Jeanne Dupont", "Dupont")
 
@@ -72,7 +75,9 @@ def test_without_readable_papers_the_file_name_tells():
 
 
 def test_without_anything_the_address_tells():
-    assert candidate_of(traces(spec="jeanne.dupont37@example.org"), "jeanne.dupont37@example.org").name == "Jeanne Dupont"
+    assert (
+        candidate_of(traces(spec="jeanne.dupont37@example.org"), "jeanne.dupont37@example.org").name == "Jeanne Dupont"
+    )
 
 
 def test_accents_come_from_where_they_are_kept():
@@ -91,12 +96,22 @@ def test_somebody_elses_account_gives_way_to_signature_and_cv():
 
 
 def test_an_initial_gives_way_to_the_whole_name():
-    assert candidate_of(traces("Nathan B", "n@example.org", "je m'appelle Nathan Beaumont, j'ai 14 ans"), "n@example.org").name == "Nathan Beaumont"
+    assert (
+        candidate_of(
+            traces("Nathan B", "n@example.org", "je m'appelle Nathan Beaumont, j'ai 14 ans"), "n@example.org"
+        ).name
+        == "Nathan Beaumont"
+    )
 
 
 @pytest.mark.parametrize(
     "text",
-    ["Nom : Roussel\nPrénom : Nathalie", "Candidature de Nathalie Roussel pour votre offre", "Nathalie Roussel a postulé à votre offre", "Candidat : Nathalie ROUSSEL"],
+    [
+        "Nom : Roussel\nPrénom : Nathalie",
+        "Candidature de Nathalie Roussel pour votre offre",
+        "Nathalie Roussel a postulé à votre offre",
+        "Candidat : Nathalie ROUSSEL",
+    ],
 )
 def test_a_platform_names_the_candidate(text):
     assert passed_on(text, NO_NAMES).full == "Nathalie Roussel"

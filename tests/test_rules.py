@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from inbox_agent.errors import ConfigError
 from inbox_agent.phrases import PhraseBook, cut
 from inbox_agent.rules import load_recognition_rules, load_rules
@@ -114,7 +113,9 @@ def test_a_phrase_is_not_found(phrase, text):
 def test_a_word_of_its_own_is_no_typing_error():
     book = load_recognition_rules(SHIPPED).book
 
-    assert not [one for one in book.find(cut("la fracture sociale, un congrès")) if one.key in ("money", "out_of_office")]
+    assert not [
+        one for one in book.find(cut("la fracture sociale, un congrès")) if one.key in ("money", "out_of_office")
+    ]
 
 
 def test_noise_of_any_length_takes_no_time():
