@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from inbox_agent.application import Document, DocumentKind, DocumentState, Evidence, Status, Timing
-from inbox_agent.french import day_in_words, moment_in_words
 from inbox_agent.offer import DeadlineDay, Offer
+from inbox_agent.wording import day_words, moment_words
 
 if TYPE_CHECKING:
     from datetime import date
@@ -72,9 +72,9 @@ def arrival(offer: Offer | None, received: datetime, sent: datetime | None) -> A
     if timing is Timing.BOUNDARY:
         notes.append("reçue le jour même de la date limite")
     if offer.opens and received.astimezone(zone).date() < offer.opens:
-        notes.append(f"reçue avant l'ouverture de l'offre ({day_in_words(offer.opens)})")
+        notes.append(f"reçue avant l'ouverture de l'offre ({day_words(offer.opens)})")
     if offer.closed and received.astimezone(zone).date() >= offer.closed:
-        notes.append(f"offre close depuis le {day_in_words(offer.closed)}")
+        notes.append(f"offre close depuis le {day_words(offer.closed)}")
     return Arrival(timing, _evidence(offer, received, sent, zone), tuple(notes))
 
 
@@ -105,10 +105,10 @@ def _with_grace(offer: Offer, received: datetime, sent: datetime | None) -> Timi
 
 
 def _evidence(offer: Offer, received: datetime, sent: datetime | None, zone: ZoneInfo) -> tuple[Evidence, ...]:
-    limit = f", date limite : {day_in_words(offer.deadline)}" if offer.deadline else ""
-    found = [Evidence("received_at", f"reçu le {moment_in_words(received.astimezone(zone))}{limit}", 0.0)]
+    limit = f", date limite : {day_words(offer.deadline)}" if offer.deadline else ""
+    found = [Evidence("received_at", f"reçu le {moment_words(received.astimezone(zone))}{limit}", 0.0)]
     if sent is not None and abs(received - sent) >= _NOTABLE_GAP:
         hours = round((received - sent).total_seconds() / 3600)
-        local = moment_in_words(sent.astimezone(zone))
+        local = moment_words(sent.astimezone(zone))
         found.append(Evidence("date_gap", f"l'expéditeur date son message du {local}, soit {hours:+d} h d'écart", 0.0))
     return tuple(found)

@@ -59,7 +59,7 @@ def test_a_forged_date_changes_nothing_and_the_gap_is_in_the_evidence():
 
     assert found.timing is Timing.LATE
     assert [item.found for item in found.evidence if item.test == "date_gap"] == [
-        "l'expéditeur date son message du 10 février 2024 à 09 h 00, soit +144 h d'écart"
+        "l'expéditeur date son message du 10 février 2024 à 9\xa0h\xa000, soit +144 h d'écart"
     ]
 
 
