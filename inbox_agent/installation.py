@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from inbox_agent.adapters.clock import SystemClock
 from inbox_agent.decide import Policy
 from inbox_agent.decision import ReplyMode
-from inbox_agent.errors import AnotherInstanceError, FileStoreError, ImplausibleError
+from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError
 from inbox_agent.execute import Account, World
 from inbox_agent.journal import Journal
 from inbox_agent.message import Address
@@ -108,6 +108,7 @@ def locked(state: Path) -> Iterator[None]:
 def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]:
     """The whole installation. Raises ConfigError, StoreError; the state folder must be locked by the caller."""
     clock = clock or SystemClock()
+    _check_own_templates(config)
     offers = load_offers(config.rules_folder)
     staff = Staff.of(offers, (*config.staff, config.organisation.address))
     for mailbox in config.mailboxes:
@@ -128,6 +129,16 @@ def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]
     finally:
         readers.close()
         journal.close()
+
+
+def _check_own_templates(config: Config) -> None:
+    """Words of an organisation's own are tried out before a reply depends on them; those that ship are tested."""
+    if config.templates is None:
+        return
+    from inbox_agent.samples import check_templates  # noqa: PLC0415 - only where there are any
+
+    if faults := check_templates(config.templates):
+        raise ConfigError(faults)
 
 
 def _readers(config: Config, offers: tuple[Offer, ...], staff: Staff) -> Readers:

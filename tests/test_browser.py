@@ -19,6 +19,7 @@ from inbox_agent import digest, listing, samples
 from inbox_agent.board import Board, render_board
 from inbox_agent.templates import load_templates
 
+from servers.dovecot import missing
 from test_board import hostile_rows
 from test_digest import hostile_day
 
@@ -137,11 +138,11 @@ def visits(found: dict[str, Path]) -> list[dict[str, object]]:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     if CHROMIUM is None or shutil.which("node") is None:
-        pytest.skip("needs Chromium and Node.js from the system's packages")
+        missing("Chromium and Node.js are not installed (apt-get install chromium nodejs npm)")
     if not (BROWSER / "node_modules" / "axe-core").exists():
         done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=BROWSER, capture_output=True, check=False)
         if done.returncode:
-            pytest.skip("npm ci in tests/browser failed: no registry is reached")
+            missing("npm ci in tests/browser failed: no registry is reached")
     folder = tmp_path_factory.mktemp("pages")
     found = pages(folder)
     jobs = [*views(found, folder), *visits(found)]
