@@ -326,6 +326,7 @@ def test_the_stricter_variant_reads_a_message_too(agent, dovecot):
     dovecot.deliver("director@lab.test", message(1))
 
     until(lambda: status(agent).startswith("1 messages"))
+    assert len(filed(agent)) == 1, agent.log(_UNIT)
     assert "unread" not in agent.log(_UNIT)
 
 
