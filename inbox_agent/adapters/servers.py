@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from inbox_agent.errors import AgentError
 
 try:
     from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
-    from proxyprotocol.noop import ProxyProtocolNoop
-    from proxyprotocol.reader import ProxyProtocolReader
+    from proxyprotocol.result import ProxyResultLocal
+    from proxyprotocol.sock import SocketInfo
     from pymap.backend.dict import Config, Login
     from pymap.backend.dict.filter import FilterSet
     from pymap.backend.dict.mailbox import MailboxData, MailboxSet
@@ -202,7 +203,14 @@ class _Servers:
         login = Login(self._config)
         for name, password in self._accounts.items():
             login.users_dict[name] = UserMetadata(self._config, name, password=password)
-        return ProxyProtocolReader(ProxyProtocolNoop()).get_callback(IMAPServer(login, self._config))
+        server = IMAPServer(login, self._config)
+
+        async def connected(reader: Any, writer: Any) -> None:
+            # pymap's own way in starts a task that nothing refers to: on Python 3.13 the garbage collector
+            # closed connections in the middle.
+            await server(reader, writer, SocketInfo.get(writer, ProxyResultLocal(), unique_id=uuid4().bytes))
+
+        return connected
 
     def _smtp_server(self) -> Any:
         return SMTP(
