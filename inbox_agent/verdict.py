@@ -206,7 +206,8 @@ def _afterwards(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
         return _correction(sight, because)
     if chases and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
-    if adds and (sight.papers or sight.attached or sight.answers or before or sight.links):
+    concerned = sight.papers or before or _speaks_of_candidature(sight) or sight.has("encloses_papers", "mentions_post")
+    if adds and concerned and (sight.attached or sight.answers or before or sight.links):
         return Verdict(Kind.FOLLOW_UP, because)
     if adds and (sight.has("encloses_papers") or sight.has("subject_application")):
         return Verdict(Kind.FOLLOW_UP, because)
@@ -302,6 +303,8 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
     for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
     if sight.we and not sight.pieces and not declares(sight, "encloses_papers"):
         return Verdict(Kind.OTHER, ("organisation_applies",))
+    if sight.has("internship") and words >= FAIR:
+        return Verdict(Kind.APPLICATION, because)
     if words >= STRONG and for_a_post and (applying >= FAIR or sight.has("internship", "spontaneous")):
         return Verdict(Kind.APPLICATION, because)
     if words >= FAIR and _announces_attachments(sight):
