@@ -175,6 +175,7 @@ class MailboxSection(Section):
     drafts: str | None = None
     sent: str | None = None
     poll_seconds: Annotated[int, Field(ge=5, le=3600)] = 60
+    look_seconds: Annotated[int, Field(ge=5, le=86400)] = 300
     idle: bool = True
     max_message_mb: Annotated[int, Field(ge=1, le=500)] = 60
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from inbox_agent.application import Reading
-from inbox_agent.corrections import heed, told_of
+from inbox_agent.corrections import carry_out_requests, heed, told_of
 from inbox_agent.decide import DOUBT_FOLDER, IMPLAUSIBLE, decide
 from inbox_agent.errors import AgentError, TryAgainError
 from inbox_agent.execute import execute
@@ -24,6 +24,7 @@ from inbox_agent.installation import check_plausible, check_populated, note_popu
 from inbox_agent.journal import MAX_ATTEMPTS
 from inbox_agent.plan import Place, plan
 from inbox_agent.ports import Unread
+from inbox_agent.watch import begin, look_around, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,8 @@ _SUSPECT = 2  # attempts that failed; the next one is made alone, so that only t
 class Pass:
     """One pass: which mailbox, and how it is stopped and watched.
 
-    `progress` is called after each batch; `stopping` says whether to end after the message in hand.
+    `progress` is called after each batch; `stopping` says whether to end after the message in hand. `look`: see
+    too what staff moved between the folders.
     """
 
     installation: Installation
@@ -57,6 +59,7 @@ class Pass:
     sender: Sender | None
     progress: Callable[[int, int], None]
     stopping: Callable[[], bool]
+    look: bool = False
 
 
 def run_pass(now: Pass) -> int:
@@ -68,12 +71,14 @@ def run_pass(now: Pass) -> int:
     check_plausible(installation)
     mailbox, folder = now.account.mailbox, now.account.folder
     check_populated(installation, now.name, mailbox.select(folder).exists)
+    begin(installation, now.account, now.name)
     decided = _catch_up(now)
     _execute(now)
     uidvalidity, uids = _scope(now)
     fresh, withheld = _read_new(now, uidvalidity, uids)
     decided += fresh + _catch_up(now)
     _execute(now)
+    decided += _correct(now)
     sweep(installation.spool(now.name), installation.journal.spooled())
     note_populated(installation, now.name, mailbox.select(folder).exists)
     if withheld:
@@ -81,6 +86,19 @@ def run_pass(now: Pass) -> int:
             f"the server lists {len(withheld)} messages of {now.name} and does not give them (UID {min(withheld)}): "
             "they are asked for again; look at them with a mail program"
         )
+    return decided
+
+
+def _correct(now: Pass) -> int:
+    """What staff said by command, by mail or by moving mail; how many messages were decided anew."""
+    if now.look:
+        look_around(now.installation, now.account, now.name)
+    asked = carry_out_requests(now.installation, now.account, now.name)
+    if not (now.look or asked):
+        return 0
+    now.account.mailbox.select(now.account.folder)
+    decided = _catch_up(now)
+    _execute(now)
     return decided
 
 
@@ -158,6 +176,7 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, se
         withheld |= _still_there(now, {listed.uid for listed in batch} - {message.uid for message in arrived})
         # Whatever vanished while it was fetched was taken by a person: the position passes it.
         last_uid = min(withheld) - 1 if withheld else max(listed.uid for listed in batch)
+        arrived = returned(now.installation, now.account, now.name, uidvalidity, arrived)
         journal.receive(now.name, uidvalidity, arrived, last_uid, _doubt_folder(now))
         read = _collect(under_way)
         under_way = _start(now, frozenset(row.id for row, _ in read))

@@ -153,6 +153,9 @@ class Daemon:
     def _pass(self, line: Line, progress: Callable[[int, int], None] | None) -> int:
         if line.account is None:
             line.account = connect_mailbox(self.installation.section(line.name))
+        began = self.installation.clock.monotonic()
+        look_seconds = self.installation.section(line.name).look_seconds
+        look = line.looked_at is None or began - line.looked_at >= look_seconds
         decided = run_pass(
             Pass(
                 installation=self.installation,
@@ -161,8 +164,11 @@ class Daemon:
                 sender=self.sender,
                 progress=lambda done, total: self._progress(line, done, total, progress),
                 stopping=self.stop.is_set,
+                look=look,
             )
         )
+        if look:
+            line.looked_at = began
         publish(self.installation)
         self.installation.journal.polled(line.name, None)
         return decided

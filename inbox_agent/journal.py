@@ -912,6 +912,16 @@ class Write:
             }
         self.connection.execute(sa.update(messages).where(messages.c.id == act.message_id).values(**values))
 
+    def replace_source(self, message_id: int, uidvalidity: int, uid: int) -> None:
+        """A message has a new number in the folder that a waiting move takes it from."""
+        waiting = sa.select(acts.c.id, acts.c.payload).where(
+            acts.c.message_id == message_id, acts.c.kind == ActKind.MOVE, acts.c.state == ActState.PENDING
+        )
+        for row in self.connection.execute(waiting).all():
+            if "from" in row.payload:
+                payload = {**row.payload, "uidvalidity": uidvalidity, "uid": uid}
+                self.connection.execute(sa.update(acts).where(acts.c.id == row.id).values(payload=payload))
+
     def postpone(self, act: PlannedAct, next_at: str, result: str) -> None:
         """See Journal.postpone."""
         self.connection.execute(

@@ -87,6 +87,9 @@ class Mailbox(Protocol):
     def folders(self) -> Sequence[str]:
         """All folders by our names."""
 
+    def state(self, folder: str) -> FolderState | None:
+        """What a folder holds, without opening it (STATUS); None if there is no such folder."""
+
     def wait(self, seconds: float) -> bool:
         """IDLE (or sleep, where there is none) at most so long; True if something seems to be new."""
 

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from inbox_agent.archive import offer_folder
+from inbox_agent.decision import ActKind, ActState
 from inbox_agent.failpoint import reach
 from inbox_agent.listing import SPONTANEOUS, offer_states
-from inbox_agent.schema import acts, applications, documents, events, messages, threads
+from inbox_agent.schema import acts, applications, documents, events, facts, messages, threads
 from inbox_agent.survey import application_rows
 
 if TYPE_CHECKING:
     from inbox_agent.installation import Installation
+
+_OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
+# Facts that name an offer whose register lost an application: corrections.py, purge.py.
+_STALE = "stale:"
 
 
 def publish(installation: Installation, *, everything: bool = False) -> int:
@@ -27,20 +32,25 @@ def publish(installation: Installation, *, everything: bool = False) -> int:
     with installation.journal.snapshot() as connection:
         changed = applications.c.revision > applications.c.written_revision
         query = sa.select(applications) if everything else sa.select(applications).where(changed)
+        # A folder that is on its way elsewhere is written to when it is there.
+        on_its_way = sa.select(acts.c.application_id).where(acts.c.kind == ActKind.REFILE, acts.c.state.in_(_OPEN))
+        query = query.where(applications.c.id.not_in(on_its_way))
         rows = connection.execute(query.order_by(applications.c.id)).all()
         files = [(row.path, record_of(connection, row)) for row in rows]
-    if not rows and not everything:
+        left = connection.scalars(sa.select(facts.c.name).where(facts.c.name.startswith(_STALE))).all()
+    if not (rows or left or everything):
         return 0
     for path, content in files:
         reach("publish.write.before")
         octets = json.dumps(content, ensure_ascii=False, indent=1).encode()
         installation.files.write(PurePosixPath(path, "candidature.json"), octets)
-    for offer in {row.offer for row in rows}:
+    for offer in {row.offer for row in rows} | {name.removeprefix(_STALE) or None for name in left}:
         _write_register(installation, offer)
     _write_board(installation)
     with installation.journal.transaction("published") as write:
         for row in rows:
             write.published(row.id, row.revision)
+        write.connection.execute(sa.delete(facts).where(facts.c.name.in_(left)))
     return len(rows)
 
 

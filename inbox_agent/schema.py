@@ -187,7 +187,7 @@ folders = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("uidvalidity", sa.BigInteger, nullable=False),
     sa.Column("uidnext", sa.BigInteger, nullable=False),
-    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("held", sa.BigInteger, nullable=False),
 )
 
 # One digest a day, whatever happens. `until` is the moment up to which it tells.

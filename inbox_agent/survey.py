@@ -66,7 +66,8 @@ def application_rows(
     connection: sa.Connection, zone: ZoneInfo, condition: sa.ColumnElement[bool] | None = None
 ) -> tuple[ApplicationRow, ...]:
     """Applications that fulfil `condition`, oldest first, their times in `zone`."""
-    query = sa.select(applications).order_by(applications.c.received_at, applications.c.id)
+    query = sa.select(applications).where(applications.c.set_aside_at.is_(None))
+    query = query.order_by(applications.c.received_at, applications.c.id)
     if condition is not None:
         query = query.where(condition)
     found = connection.execute(query).all()
