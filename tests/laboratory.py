@@ -14,21 +14,23 @@ import json
 import re
 import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 from imapclient import IMAPClient
-
 from inbox_agent.shipped import shipped
+
+from program import Program
 from servers.dovecot import free_ports
 
 if TYPE_CHECKING:
-    from program import Program
     from servers.dovecot import Dovecot
 
 DIRECTOR = "marienoelle.pinson@villesaucarre.org"
@@ -46,6 +48,7 @@ address = "{director}"
 [[mailboxes]]
 name = "direction"
 idle = false
+poll_seconds = 5
 max_message_mb = {largest}
 [mailboxes.imap]
 host = "127.0.0.1"
@@ -76,6 +79,15 @@ to = ["{director}"]
 at = "00:00"
 days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 """
+
+
+# What a reply's fate may rest on (section "The window" of docs/reliability.md).
+SCENARIOS = {
+    "no evidence, resend_once": 'in_doubt = "resend_once"\nkeep_in_sent = false\n',
+    "no evidence, ask": 'in_doubt = "ask"\nkeep_in_sent = false\n',
+    "the server keeps Sent": 'in_doubt = "ask"\n',
+    "a blind copy": 'in_doubt = "ask"\nevidence_copy = true\n',
+}
 
 
 # --- the SMTP server ----------------------------------------------------------------------------------
@@ -277,6 +289,8 @@ class Laboratory:
         if self.sink.on_accept is None or "evidence_copy = true" in self.replies:
             return
         self.once()  # Makes the store; the mailbox may be empty.
+        with sqlite3.connect(self.folder / "state" / "journal.db") as connection:
+            connection.execute("INSERT INTO facts VALUES ('keeps_sent:direction', 'yes')")
 
     # Archive and store.
 
@@ -310,6 +324,10 @@ class Laboratory:
         """Whether today's digest, as it is sent, names what is uncertain."""
         before = len(self.sink.accepted)
         assert self.once(digest=True, ahead=90000) == 0, self.errors()
+        return "peut-être partie, peut-être pas" in self.texts_since(before)
+
+    def texts_since(self, before: int) -> str:
+        """What mails say that were accepted after the first `before`, in one line."""
         mails = [email.message_from_bytes(octets) for _, octets in self.sink.accepted[before:]]
         texts = [
             part.get_payload(decode=True).decode()
@@ -317,7 +335,17 @@ class Laboratory:
             for part in mail.walk()
             if part.get_content_type() == "text/plain"
         ]
-        return any("peut-être partie, peut-être pas" in " ".join(text.split()) for text in texts)
+        return " ".join(" ".join(texts).split())
+
+    def empty_inbox(self) -> None:
+        with self.imap() as client:
+            client.select_folder("INBOX")
+            client.delete_messages(client.search())
+            client.expunge()
+
+    def log_of(self, dovecot: Dovecot, words: str) -> int:
+        """How many lines of Dovecot's log about this mailbox have these words."""
+        return len([line for line in dovecot.log.splitlines() if words in line and f"user=<{self.user}>" in line])
 
     def errors(self) -> str:
         log = self.folder / "errors.log"
@@ -363,8 +391,11 @@ def broken_invariants(lab: Laboratory, reference: EndState) -> list[str]:
         broken.append(f"I6 flags were set: {flagged}")
     if now.archive != reference.archive:
         broken.append(f"I2 archive: {_difference(now.archive, reference.archive)}")
-    if now.verdicts != reference.verdicts:
-        broken.append(f"I5 verdicts: {_difference(now.verdicts, reference.verdicts)}")
+    # A message of which the reply is uncertain waits for a person.
+    waits = "decided/" if lab.uncertain() else "none"
+    verdicts = {key: text.replace(waits, "done/") for key, text in now.verdicts.items()}
+    if verdicts != reference.verdicts:
+        broken.append(f"I5 verdicts: {_difference(verdicts, reference.verdicts)}")
     filed = Counter(digest for path, digest in now.archive.items() if path.endswith(".eml"))
     if any(count > 1 for count in filed.values()) or not set(filed) <= {mail.sha256 for mail in lab.delivered}:
         broken.append("I2 a message is filed twice, or not as it was delivered")
@@ -393,3 +424,41 @@ def outcome(lab: Laboratory, reference: EndState) -> str:
 def _difference(one: dict[str, Any], other: dict[str, Any]) -> str:
     keys = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
     return json.dumps({key: [one.get(key), other.get(key)] for key in keys}, default=str)[:1500]
+
+
+# --- fixtures -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def program():
+    running = Program()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def sink():
+    server = SinkServer()
+    server.start()
+    yield server.sink
+    server.stop()
+
+
+@pytest.fixture
+def laboratory(dovecot, sink, program):
+    made = []
+
+    def make(scenario: str = "no evidence, resend_once", **options) -> Laboratory:
+        sink.accepted, sink.answers, sink.on_accept = [], {}, None
+        folder = Path(tempfile.mkdtemp(prefix="lab-"))
+        lab = Laboratory(folder, dovecot, sink, program, replies=SCENARIOS[scenario], **options)
+        made.append(lab)
+        if scenario == "the server keeps Sent":
+            sink.on_accept = lambda _, octets: lab.keep_sent(octets)
+        if scenario == "a blind copy":
+            sink.on_accept = lab.deliver_copy
+        return lab
+
+    yield make
+    for lab in made:
+        lab.destroy()

@@ -4,6 +4,7 @@ As a script: reads orders (JSON, one a line), forks a process for each that does
 answers with its wait status. The parent has imported everything and started nothing, so a child is as good as new.
 """
 
+# ruff: noqa: PLC0415 - the parent imports everything before the first order, so that children find it there
 from __future__ import annotations
 
 import contextlib
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shifted:
     """The system's clock, so many seconds ahead."""
 
@@ -29,8 +31,6 @@ class Shifted:
         return datetime.now(UTC) + timedelta(seconds=self.seconds)
 
     def monotonic(self) -> float:
-        import time
-
         return time.monotonic()
 
 
@@ -44,14 +44,25 @@ def one_pass(order: dict[str, Any]) -> int:
     from inbox_agent.logs import start_logging
     from inbox_agent.report import send_due_digest
 
+    clock = Shifted(order.get("ahead", 0))
     failpoint._PLAN, failpoint._LOG = order.get("failpoint", ""), order.get("log", "")
     start_logging(verbose=True)
     try:
         config = load_config(Path(order["config"]))
-        with locked(config.state), opened(config, Shifted(order.get("ahead", 0))) as installation:
+        with locked(config.state), opened(config, clock) as installation:
             daemon = Daemon(installation)
             daemon.prepare()
+            # A poll swallows trouble, as in the service; a pass raises it, as `once` does.
+            polls = order.get("polls", 1 if order.get("poll") else 0)
             try:
+                if order.get("digest") and polls:
+                    daemon.digest()
+                for _ in range(polls):
+                    for name in daemon.lines:
+                        daemon.poll(name)
+                    clock.seconds += order.get("every", 0)
+                if polls:
+                    return 0
                 for line in daemon.lines.values():
                     daemon.pass_over(line)
                 if order.get("digest"):
@@ -76,17 +87,18 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             status = 70
-            with open(order["errors"], "ab", buffering=0) as errors:
+            with Path(order["errors"]).open("ab", buffering=0) as errors:
                 os.dup2(errors.fileno(), 2)
             try:
                 status = one_pass(order)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - whatever it is, the log shows it and the status says so
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(status)
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 class Program:

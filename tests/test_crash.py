@@ -1,77 +1,36 @@
 """kill -9 at every named point of a pass, a restart, and the invariants of docs/reliability.md.
 
 A normal run takes a random sample (INBOX_AGENT_CRASH_SAMPLE, default 20, seed INBOX_AGENT_SEED); `-m soak` takes
-every point and every hit. Each run prints what became of the replies: INBOX_AGENT_CRASH_TABLE=FILE appends it.
+every point and every hit. INBOX_AGENT_CRASH_TABLE=FILE appends what became of the replies.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from laboratory import Laboratory, SinkServer, broken_invariants, end_state, outcome, samples
-from program import Program
-from servers.dovecot import dovecot  # noqa: F401 # A fixture.
+from laboratory import SCENARIOS, broken_invariants, end_state, outcome, samples
+from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
+from laboratory import program as program  # noqa: PLC0414
+from laboratory import sink as sink  # noqa: PLC0414
+from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
 SAMPLE = int(os.environ.get("INBOX_AGENT_CRASH_SAMPLE", "20"))
 SEED = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
-# What a reply's fate may rest on (section "The window" of docs/reliability.md).
-SCENARIOS = {
-    "no evidence, resend_once": 'in_doubt = "resend_once"\nkeep_in_sent = false\n',
-    "no evidence, ask": 'in_doubt = "ask"\nkeep_in_sent = false\n',
-    "the server keeps Sent": 'in_doubt = "ask"\n',
-    "a blind copy": 'in_doubt = "ask"\nevidence_copy = true\n',
-}
 PROVEN = ("the server keeps Sent", "a blind copy")
-
-
-@pytest.fixture(scope="module")
-def program():
-    running = Program()
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
-def sink():
-    server = SinkServer()
-    server.start()
-    yield server.sink
-    server.stop()
-
-
-@pytest.fixture
-def laboratory(dovecot, sink, program):  # noqa: F811 # The fixture.
-    made = []
-
-    def make(scenario: str = "no evidence, resend_once", **options) -> Laboratory:
-        sink.accepted, sink.answers, sink.on_accept = [], {}, None
-        folder = Path(tempfile.mkdtemp(prefix="lab-"))
-        lab = Laboratory(folder, dovecot, sink, program, replies=SCENARIOS[scenario], **options)
-        made.append(lab)
-        if scenario == "the server keeps Sent":
-            sink.on_accept = lambda _, octets: lab.keep_sent(octets)
-        if scenario == "a blind copy":
-            sink.on_accept = lambda recipients, octets: lab.deliver_copy(recipients, octets)
-        return lab
-
-    yield make
-    for lab in made:
-        lab.destroy()
 
 
 def reference(laboratory, scenario: str) -> tuple[list[str], object]:
     """An undisturbed run: the points it passes, with their hits, and its end state."""
     lab = laboratory(scenario)
-    lab.deliver(*samples())
     lab.learn_what_the_server_keeps()
+    lab.deliver(*samples())
     log = lab.folder / "points.log"
     assert lab.once(log=str(log)) == 0, lab.errors()
     lab.settle()
@@ -94,8 +53,8 @@ def chosen(points: list[str], count: int, generator: random.Random) -> list[str]
 def crash(laboratory, scenario: str, point: str, expected, again: str | None) -> tuple[str, list[str]]:
     """One run that is killed at `point`, and perhaps once more while it recovers; its outcome and what broke."""
     lab = laboratory(scenario)
-    lab.deliver(*samples())
     lab.learn_what_the_server_keeps()
+    lab.deliver(*samples())
     status = lab.once(failpoint=f"{point}:kill")
     if status not in (-9, 0):
         return "failed", [f"status {status} at {point}: {lab.errors()}"]
@@ -126,7 +85,6 @@ def run_all(laboratory, scenario: str, count: int | None) -> Counter[str]:
         if found != "once":
             outcomes[f"{found} at {point.partition(':')[0]}"] += 1
     line = f"{scenario}: {len(points)} points, {dict(outcomes)}, {len(failures)} broken, seed {SEED}"
-    print(line)
     if table := os.environ.get("INBOX_AGENT_CRASH_TABLE"):
         with Path(table).open("a") as file:
             file.write(line + "\n" + "".join(f"  {failure}\n" for failure in failures))
