@@ -1,0 +1,266 @@
+"""The journal on both databases: one suite, SQLite always, PostgreSQL where it is installed."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from inbox_agent.application import Kind, Status, Timing
+from inbox_agent.decide import Policy, decide
+from inbox_agent.decision import Act, ActKind, ActState, Planned, ReplyTemplate
+from inbox_agent.errors import StoreError
+from inbox_agent.journal import MAX_ATTEMPTS, Arrived, Journal
+from inbox_agent.migrate import alembic_config
+from inbox_agent.ports import Moved
+from inbox_agent.schema import acts, applications, messages, metadata
+
+from test_decide import CV, LETTER, OFFER, STAFF, reading
+
+START = datetime(2024, 2, 10, 9, 0, tzinfo=UTC)
+POLICY = Policy((OFFER,), STAFF)
+TO_CHECK = "Candidatures/À vérifier"
+
+
+class Held:
+    def __init__(self) -> None:
+        self.at = START
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+
+@pytest.fixture
+def clock():
+    return Held()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'journal.db'}"
+    return request.getfixturevalue("postgresql").fresh_url()
+
+
+@pytest.fixture
+def journal(url, clock):
+    opened = Journal.open(url, clock)
+    yield opened
+    opened.close()
+
+
+def arrive(journal: Journal, uid: int, sha256: str) -> int:
+    journal.receive("m", 1, [Arrived(uid, sha256, 100, START)], uid, TO_CHECK)
+    return next(row.id for row in journal.waiting("m", 100) if row.uid == uid)
+
+
+def record(journal: Journal, row: int, found, *, acts_: tuple[Act, ...] = ()) -> None:
+    with journal.transaction("record") as write:
+        history = write.history(found, row, START - timedelta(days=1))
+        decision = decide(found, START, history, POLICY)
+        pieces = tuple((document, f"{document.name}") for document in found.documents)
+        write.record(row, found, decision, Planned(acts_, "offre/x", pieces, {"kind": decision.kind}))
+
+
+def test_a_message_is_received_once_and_the_position_is_kept(journal):
+    arrive(journal, 5, "a" * 64)
+    journal.receive("m", 1, [Arrived(5, "a" * 64, 100, START)], 5, TO_CHECK)
+
+    assert journal.position("m").last_uid == 5
+    assert len(journal.waiting("m", 10)) == 1
+    assert journal.known_uids("m", 1, 1) == {5}
+
+
+def test_after_renumbering_the_same_octets_are_the_message_we_know(journal):
+    row = arrive(journal, 5, "a" * 64)
+    record(journal, row, reading(Kind.OTHER, ()))
+
+    journal.receive("m", 2, [Arrived(1, "a" * 64, 100, START)], 1, TO_CHECK)
+
+    assert journal.ledger().messages == 1
+    assert journal.waiting("m", 10) == ()
+
+
+def test_a_message_is_started_three_times_and_then_quarantined(journal):
+    arrive(journal, 1, "a" * 64)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        (started,) = journal.start(journal.waiting("m", 10), TO_CHECK)
+        assert started.attempts == attempt
+
+    assert journal.start(journal.waiting("m", 10), TO_CHECK) == ()
+    assert journal.ledger().quarantined == 1
+
+
+def test_the_commit_holds_the_application_its_pieces_and_its_acts(journal):
+    row = arrive(journal, 1, "a" * 64)
+    act = Act(ActKind.SEND, "reply:x", {"template": "complete", "envelope_from": ""}, b"octets", "j@x.fr", "<r@x>")
+    record(journal, row, reading(), acts_=(act,))
+
+    with journal.snapshot() as connection:
+        (application,) = connection.execute(sa.select(applications)).all()
+    assert (application.id, application.name, application.status, application.timing) == (
+        row,
+        "Jeanne Dupont",
+        Status.COMPLETE,
+        Timing.ON_TIME,
+    )
+    (due,) = journal.due()
+    assert (due.kind, due.octets, due.recipient) == (ActKind.SEND, b"octets", "j@x.fr")
+    ledger = journal.ledger()
+    assert (ledger.pending, ledger.balances) == (1, True)
+
+
+def test_an_act_whose_key_is_known_is_never_written_twice(journal):
+    act = Act(ActKind.SEND, "reply:x", {"template": "complete", "envelope_from": ""}, b"1", "j@x.fr", "<r@x>")
+    record(journal, arrive(journal, 1, "a" * 64), reading(), acts_=(act,))
+    other = reading(sha256="b" * 64, fingerprint="c" * 64, message_id="<2@x>")
+    record(journal, arrive(journal, 2, "b" * 64), other, acts_=(replace(act, octets=b"2"),))
+
+    assert [found.octets for found in journal.due()] == [b"1"]
+
+
+def test_the_store_itself_refuses_a_second_act_of_one_key(journal):
+    values = {"kind": "send", "key": "k", "state": "pending", "payload": {}, "created_at": "x", "next_at": "x"}
+
+    with pytest.raises(StoreError), journal.transaction("test") as write:
+        write.connection.execute(sa.insert(acts), [values, values])
+
+
+def test_history_finds_an_application_by_message_thread_address_and_name(journal):
+    record(journal, arrive(journal, 1, "a" * 64), reading(documents=(CV,)))
+    stranger = replace(reading().candidate, address="other@x.fr")
+    ways = {
+        "message": reading(sha256="d" * 64),
+        "thread": reading(fingerprint="3" * 64, thread=("<1@example.org>",), candidate=None),
+        "address": reading(fingerprint="3" * 64),
+        "name": reading(fingerprint="3" * 64, candidate=stranger),
+    }
+    for way, found in ways.items():
+        with journal.transaction("look") as write:
+            (known, *_) = write.history(found, 99, START).earlier
+        assert known.by == way
+        assert (known.missing, known.status) == (("letter",), Status.INCOMPLETE)
+        assert known.documents == (CV,)
+
+
+def test_a_follow_up_updates_the_application_and_keeps_both_documents(journal):
+    first = arrive(journal, 1, "a" * 64)
+    record(journal, first, reading(documents=(CV,)))
+    later = reading(Kind.FOLLOW_UP, (LETTER,), sha256="b" * 64, fingerprint="3" * 64, message_id="<2@x>")
+    record(journal, arrive(journal, 2, "b" * 64), later)
+
+    with journal.snapshot() as connection:
+        (application,) = connection.execute(sa.select(applications)).all()
+        owners = connection.scalars(sa.select(messages.c.application_id)).all()
+    assert (application.id, application.status, application.missing) == (first, Status.COMPLETE, [])
+    assert owners == [first, first]
+
+
+def test_a_claim_is_given_once(journal):
+    act = Act(ActKind.SEND, "reply:x", {"template": "complete", "envelope_from": ""}, b"1", "j@x.fr", "<r@x>")
+    record(journal, arrive(journal, 1, "a" * 64), reading(), acts_=(act,))
+    (due,) = journal.due()
+
+    assert journal.claim(due) is True
+    assert journal.claim(due) is False
+    assert journal.recover() == 1
+    assert journal.claim(due) is True
+
+
+def test_an_act_waits_for_the_one_before_it_of_the_same_message(journal):
+    plan = (
+        Act(ActKind.FILE, "file:1", {"path": "x", "files": []}),
+        Act(ActKind.MOVE, "move:1", {"folder": "F"}),
+    )
+    record(journal, arrive(journal, 1, "a" * 64), reading(), acts_=plan)
+
+    (first,) = journal.due()
+    assert first.kind is ActKind.FILE
+    journal.done([(first, "filed")])
+    (second,) = journal.due()
+    assert second.kind is ActKind.MOVE
+    journal.moved([(second, Moved(7, 70))])
+    assert journal.due() == ()
+    with journal.snapshot() as connection:
+        (row,) = connection.execute(sa.select(messages)).all()
+    assert (row.state, row.folder, row.folder_uidvalidity, row.folder_uid) == ("done", "F", 7, 70)
+
+
+def test_what_fails_is_tried_later_and_given_up_after_four_days(journal, clock):
+    act = Act(ActKind.SEND, "reply:x", {"template": "complete", "envelope_from": ""}, b"1", "j@x.fr", "<r@x>")
+    record(journal, arrive(journal, 1, "a" * 64), reading(), acts_=(act,))
+    (due,) = journal.due()
+
+    journal.postpone(due, "451 later")
+    assert journal.due() == ()
+    clock.at += timedelta(minutes=2)
+    assert len(journal.due()) == 1
+    clock.at += timedelta(days=5)
+    journal.postpone(journal.due()[0], "451 still")
+    assert [found.state for found in journal.mail_acts()] == [ActState.FAILED]
+
+
+def test_replies_are_counted_by_address_and_in_all(journal):
+    act = Act(
+        ActKind.SEND, "reply:x", {"template": "complete", "envelope_from": ""}, b"1", "jeanne@example.org", "<r@x>"
+    )
+    record(journal, arrive(journal, 1, "a" * 64), reading(), acts_=(act,))
+
+    with journal.transaction("look") as write:
+        history = write.history(reading(fingerprint="4" * 64), 99, START - timedelta(hours=1))
+
+    assert (history.replies_to_address_today, history.replies_last_hour, history.replies_today) == (1, 1, 1)
+    assert history.earlier[0].replied == {ReplyTemplate.COMPLETE}
+
+
+def test_of_what_is_no_application_nothing_but_identity_and_verdict_is_kept(journal):
+    row = arrive(journal, 1, "a" * 64)
+    record(journal, row, reading(Kind.OTHER, (), subject="Facture secrète", sender="x@fournisseur.fr"))
+
+    with journal.snapshot() as connection:
+        (kept,) = connection.execute(sa.select(messages)).all()
+    assert kept.decision is None
+    assert "Facture" not in str(kept)
+    assert "fournisseur" not in str(kept)
+
+
+def test_the_migrations_make_the_tables_that_the_program_knows(url, journal):
+    with journal.snapshot() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert alembic_config(connection).get_main_option("script_location")
+
+
+def test_a_store_of_a_newer_program_is_refused_with_the_remedy(url, clock, journal):
+    with journal.transaction("test") as write:
+        write.connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(StoreError, match="Install the newer program"):
+        Journal.open(url, clock)
+
+
+def test_a_file_that_is_no_store_is_told_and_not_touched(tmp_path, clock):
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"not a database at all, but somebody's notes" * 100)
+
+    with pytest.raises(StoreError):
+        Journal.open(f"sqlite:///{path}", clock)
+
+    assert path.read_bytes().startswith(b"not a database")
+
+
+@pytest.mark.real
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)  # psycopg's own half-open connection
+def test_an_unreachable_postgresql_is_a_store_error(clock):
+    with pytest.raises(StoreError):
+        Journal.open("postgresql+psycopg://agent@127.0.0.1:1/x", clock)
+    gc.collect()  # Here, where its complaint is expected.
