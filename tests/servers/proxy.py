@@ -127,6 +127,8 @@ class FaultProxy:
                 return False
             case "reset":
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                # The other thread waits in recv: as long as it does, the kernel would not send the RST.
+                client.shutdown(socket.SHUT_RD)
                 client.close()
                 return False
             case "stall":
