@@ -69,6 +69,7 @@ class Sight:
     notes: tuple[str, ...]
     question: bool
     we: bool
+    for_oneself: bool
     others_cv: bool = False
     scores: Mapping[Speaks, float] = field(default_factory=dict)
 
@@ -200,6 +201,7 @@ def see(
         notes=notes,
         question="?" in cut(own).words,
         we=_in_the_plural(said),
+        for_oneself=not _in_the_plural(said) and bool(_I & set(cut(said).words)),
         scores=scores_of(hits),
     )
 

@@ -260,7 +260,7 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
 def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     """A question about the post, where nobody applies yet."""
     asks = sight.has("asks_about_post") or (sight.question and sight.has("mentions_post"))
-    if not asks or sight.papers or sight.has("internship"):
+    if not asks or sight.papers or (sight.has("internship") and sight.for_oneself):
         return None
     if sight.links and declares(sight, "encloses_papers", "applies"):
         return None
@@ -303,7 +303,7 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
     for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
     if sight.we and not sight.pieces and not declares(sight, "encloses_papers"):
         return Verdict(Kind.OTHER, ("organisation_applies",))
-    if sight.has("internship") and words >= FAIR:
+    if sight.has("internship") and words >= FAIR and sight.for_oneself:
         return Verdict(Kind.APPLICATION, because)
     if words >= STRONG and for_a_post and (applying >= FAIR or sight.has("internship", "spontaneous")):
         return Verdict(Kind.APPLICATION, because)
