@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from inbox_agent import assess
-from inbox_agent.application import Candidate, Evidence, Kind, Status, Timing
+from inbox_agent.application import Evidence, Kind, Status, Timing
 from inbox_agent.decision import Decision, Earlier, History, Reply, ReplyMode, ReplyTemplate, Told
 from inbox_agent.offer import LateDocuments, Offer, Staff
 from inbox_agent.reply import reply_subject
@@ -16,7 +16,7 @@ from inbox_agent.reply import reply_subject
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from inbox_agent.application import Reading
+    from inbox_agent.application import Candidate, Reading
 
 FILED_KINDS = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL})
 COMPLETE_FOLDER, INCOMPLETE_FOLDER, LATE_FOLDER = "Complètes", "Incomplètes", "Hors délai"
@@ -24,6 +24,8 @@ DOUBT_FOLDER = "À vérifier"
 SPONTANEOUS_FOLDER = "Spontanées"
 
 IMPLAUSIBLE = "more replies than is plausible: sending is stopped until a person looks"
+# Words of the reasons for doubt that tell that who wrote is not who applies: nobody is answered then.
+_SOMEBODY_ELSE = ("d’une autre personne", "transmet plusieurs CV", "n’est pas celui de la personne")
 _UNANSWERED = {
     Kind.ENQUIRY: "an enquiry: a person answers it",
     Kind.AUTOMATIC: "automatic mail is never answered (RFC 3834)",
@@ -130,10 +132,10 @@ class _State:
 
 
 def _as_told(reading: Reading, told: Told) -> Reading:
-    """The reading as staff's word has it: an application, from whoever wrote when no candidate was found."""
+    """The reading as staff's word has it. Whose application it is remains unknown where somebody else wrote."""
     candidate = reading.candidate
-    if candidate is None and reading.sender is not None:
-        candidate = Candidate("", "", "", reading.sender)
+    if any(words in (reading.doubt or "") for words in _SOMEBODY_ELSE):
+        candidate = None
     return replace(reading, kind=Kind.APPLICATION, offer=told.offer, candidate=candidate, doubt=None)
 
 
