@@ -94,7 +94,7 @@ def spool_again_from(  # noqa: PLR0913, PLR0917 - where the octets may be
     """
     if spooled(spool, sha256).exists():
         return True
-    reach("fetch.again.before")
+    reach("fetch.from.before")
     found: list[bytes] = []
     uidvalidity, uid = place
     state = mailbox.select(folder)
