@@ -18,7 +18,7 @@ ACTING = (
 # What changes the world so that a crash beside it matters.
 CALLS = re.compile(
     r"os\.(fsync|rename|replace|link|unlink|mkdir|write)|shutil\.rmtree|transaction\.commit|socket\.create_connection"
-    r"|[\w.()]*\.(rename|rmdir|unlink|fsync)|wire\.transmit|verb|sender\.send|mailbox\.(move|append|fetch_to)"
+    r"|[\w.()]*\.(rename|rmdir|unlink|fsync)|temporary\.replace|wire\.transmit|verb|sender\.send|mailbox\.(move|append|fetch_to)"
     r"|[\w.]*files\.(put|write)"
 )
 # function → why it needs none.
@@ -53,7 +53,7 @@ def names_in(path: Path) -> dict[str, list[str]]:
     for function, calls in functions(path):
         for call in calls:
             if ast.unparse(call.func) == "reach":
-                name = re.sub(r"\{.*?\}", "*", ast.unparse(call.args[0]).strip("f'\""))
+                name = re.sub(r"\{.*?\}", "*", re.sub(r"^f?['\"]|['\"]$", "", ast.unparse(call.args[0])))
                 found.setdefault(name, []).append(function.name)
     return found
 
