@@ -8,12 +8,11 @@ BUGS: RAR, 7z, Pages, old spreadsheets and slides are `unsupported`; a template'
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from inbox_agent.application import DocumentState, Where
-from inbox_agent.clean import clean_text, decode
+from inbox_agent.clean import clean_text, decode, normal
 from inbox_agent.formats import archive, doc, ocr, outlook, package, pdf, picture, rtf
 from inbox_agent.formats.content import Content, Limits, damaged, found, locked
 from inbox_agent.formats.kind import Format, format_of
@@ -107,7 +106,7 @@ def _members(kind: Format, octets: bytes, limits: Limits, depth: int) -> tuple[a
 
 
 def _made(file: _File, media_type: str, content: Content) -> Extract:
-    text = content.text if content.text.isascii() else unicodedata.normalize("NFKC", content.text)
+    text = normal(content.text, "NFKC")
     return Extract(
         part=file.part,
         name=file.name,

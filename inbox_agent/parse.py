@@ -552,17 +552,18 @@ def _uu_line(line: str) -> bytes:
 
 def _unflowed(text: str) -> str:
     """Paragraphs in one line each again (RFC 3676 section 4): a line that ends in a blank goes on."""
-    lines: list[str] = []
+    lines: list[list[str]] = []
     flowing: str | None = None  # the quotation marks of the paragraph in the making
     for line in text.split("\n"):
         marks = line[: len(line) - len(line.lstrip(">"))]
         content = line[len(marks) :].removeprefix(" ")
         if flowing == marks and content != "-- ":
-            lines[-1] += content
+            lines[-1].append(content)
         else:
-            lines.append(f"{marks} {content}" if marks else content)
+            lines.append([marks, " ", content] if marks else [content])
         flowing = marks if content.endswith(" ") and content != "-- " else None
-    return "\n".join(line.rstrip(" ") if line != "-- " else line for line in lines)
+    whole = ("".join(pieces) for pieces in lines)
+    return "\n".join(line.rstrip(" ") if line != "-- " else line for line in whole)
 
 
 def _unarmoured(text: str) -> str:

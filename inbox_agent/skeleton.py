@@ -19,8 +19,12 @@ from dataclasses import dataclass, field
 
 _WORTH = 4096  # octets of a body that is cut
 
+_LINE_MAX = 200  # octets of the field that says so
+_TRIES_MAX = 5000  # times that "base64" is looked at; a mail has fewer parts
+
 _ENCODING = re.compile(rb"content-transfer-encoding[ \t]*:[ \t]*\"?[Bb]ase64\"?[ \t]*\r?\n", re.IGNORECASE)
-_REST_OF_FIELDS = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\r\n]*\r?\n|[ \t][^\r\n]*\r?\n)*\r?\n")
+_REST_OF_FIELDS = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\r\n]*\r?\n|[ \t][^\r\n]*\r?\n)*")
+_BLANK_LINE = re.compile(rb"\r?\n")
 
 
 class DoubtError(Exception):
@@ -56,9 +60,11 @@ def skeleton(octets: bytes) -> tuple[bytes, Bodies]:
     nonce = secrets.token_bytes(16)
     pieces: list[bytes] = []
     copied, at = 0, 0
-    while (at := octets.find(b"ase64", at)) >= 0:
-        start = _body_after(octets, at)
-        at += 5
+    for _try in range(_TRIES_MAX):
+        at = octets.find(b"ase64", at)
+        if at < 0:
+            break
+        at, start = _fields_around(octets, at)
         if start is None:
             continue
         end = octets.find(b"\n--", start - 1)
@@ -74,11 +80,12 @@ def skeleton(octets: bytes) -> tuple[bytes, Bodies]:
     return b"".join((*pieces, octets[copied:])), bodies
 
 
-def _body_after(octets: bytes, at: int) -> int | None:
-    """Where the body starts whose fields say base64 at `at`; None where they do not."""
-    line = octets.rfind(b"\n", 0, at) + 1
+def _fields_around(octets: bytes, at: int) -> tuple[int, int | None]:
+    """Where to look on, and where the body starts whose fields say base64 at `at`; None where they do not."""
+    line = octets.rfind(b"\n", max(0, at - _LINE_MAX), at) + 1
     encoding = _ENCODING.match(octets, line)
-    if encoding is None:
-        return None
-    rest = _REST_OF_FIELDS.match(octets, encoding.end())
-    return rest.end() if rest else None
+    rest = _REST_OF_FIELDS.match(octets, encoding.end()) if encoding else None
+    if rest is None:
+        return at + len(b"ase64"), None
+    blank = _BLANK_LINE.match(octets, rest.end())
+    return rest.end(), blank.end() if blank else None

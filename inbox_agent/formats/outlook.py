@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import logging
 import re
-import secrets
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -57,7 +57,7 @@ def outlook_octets(octets: bytes) -> bytes | None:
     message = _outlook_message(octets)
     if message is None:
         return None
-    boundary = f"msg-{secrets.token_hex(16)}"
+    boundary = hashlib.sha256(octets).hexdigest()  # The same mail for the same file; base64 cannot hold it.
     lines = [*message.fields, "MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{boundary}"', ""]
     kind = "html" if message.markup else "plain"
     parts = [(f"Content-Type: text/{kind}; charset=utf-8", (message.markup or message.text).encode())]

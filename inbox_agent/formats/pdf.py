@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import DocumentState
-from inbox_agent.clean import clean_text
+from inbox_agent.clean import clean_text, normal
 from inbox_agent.formats.content import Content, Limits, damaged, found, locked
 from inbox_agent.formats.ocr import recognise_page
 
@@ -68,7 +67,7 @@ def quality(text: str) -> float:
 
 def tidy(text: str) -> str:
     """Ligatures split, accents composed, broken words mended, "É T U D E S" closed up."""
-    text = unicodedata.normalize("NFKC", clean_text(_HYPHEN_BREAK.sub("", text)))
+    text = normal(clean_text(_HYPHEN_BREAK.sub("", text)), "NFKC")
     return _SPACED_OUT.sub(lambda letters: letters[0].replace(" ", ""), text)
 
 
