@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inbox_agent import guards, verdict
+from inbox_agent.answers import answers_digest, commands_in
 from inbox_agent.application import Candidate, Evidence, Kind, Reading
 from inbox_agent.extract import language_of
 from inbox_agent.offer_choice import Choice, choose
@@ -97,6 +98,7 @@ def recognise(
         notes=_notes(case, sight, found, choice),
         links=sight.links,
         likely=choice.likely,
+        answers=commands_in(case.written.own) if answers_digest((*message.references, *message.in_reply_to)) else (),
     )
 
 

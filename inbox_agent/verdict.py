@@ -177,24 +177,36 @@ def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None
             note = "envoyée par un proche du candidat"
             return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
         return None
+    if sight.others_cv and not declares(sight, *_FIRST_PERSON):
+        return _others_papers(sight)
     if not sight.has("somebody_else"):
         return None
     served = any(note.startswith("service de l’emploi") for note in sight.notes)
     if sight.has("about_oneself", "encloses_papers") or (sight.has("applies") and not served):
         return None
     if sight.has("employment_adviser", "adviser_transmits") and (served or sight.has("employment_adviser")):
-        if len(sight.cvs) == 1:
-            note = "transmise par un conseiller à l’emploi"
-            return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
         if sight.cvs:
-            return doubt(
-                "un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits"
-            )
+            return _by_an_adviser(sight)
     if sight.cvs:
         return doubt("quelqu’un transmet ou recommande le CV d’une autre personne", "somebody_else", "cv")
-    if sight.answers or sight.has("chaser", "asks_about_post"):
+    if sight.answers or sight.has("chaser") or _asks_about_the_post(sight):
         return None
     return Verdict(Kind.OTHER, ("somebody_else",))
+
+
+def _by_an_adviser(sight: Sight) -> Verdict:
+    if len(sight.cvs) > 1:
+        return doubt("un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits")
+    note = "transmise par un conseiller à l’emploi"
+    return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
+
+
+def _others_papers(sight: Sight) -> Verdict:
+    """A CV that is not the writer's, without a word of who applies: an adviser's work, or a person's to sort out."""
+    served = any(note.startswith("service de l’emploi") for note in sight.notes)
+    if served or (sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else")):
+        return _by_an_adviser(sight)
+    return doubt("le CV joint n’est pas celui de la personne qui écrit", "cv")
 
 
 def _afterwards(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
@@ -243,23 +255,21 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
 
 def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     """An answer to a mail of ours without words that tell: its pieces and what it answers do."""
-    if whole and sight.has("applies"):
+    known = "candidature" in sight.quoted[:6000].lower() or "application" in sight.quoted[:6000].lower()
+    if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
     if sight.papers:
         return Verdict(Kind.FOLLOW_UP, ("thread", "cv", "letter"))
     if sight.has("asks_about_post") and sight.question:
         return None
-    about_candidature = (
-        sight.has("subject_application", "applied_before") or "candidature" in sight.quoted[:6000].lower()
-    )
-    if about_candidature and not sight.has(*_BUSINESS):
+    if (known or sight.has("subject_application", "applied_before")) and not sight.has(*_BUSINESS):
         return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
     return None
 
 
 def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     """A question about the post, where nobody applies yet."""
-    asks = sight.has("asks_about_post") or (sight.question and sight.has("mentions_post"))
+    asks = _asks_about_the_post(sight)
     if not asks or sight.papers or (sight.has("internship") and sight.for_oneself):
         return None
     if sight.links and declares(sight, "encloses_papers", "applies"):
@@ -280,6 +290,12 @@ def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark", "mentions_post"))
 
 
+def _asks_about_the_post(sight: Sight) -> bool:
+    """Whether there is a question, and the post or an application is what it is about."""
+    about = sight.has("mentions_post", "subject_application", "encloses_papers") or sight.answers
+    return (sight.has("asks_about_post") and about) or (sight.question and sight.has("mentions_post"))
+
+
 def _announces_attachments(sight: Sight) -> bool:
     return declares(sight, "attaches")
 
@@ -293,8 +309,6 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
     because = tuple(
         cue for cue in (*_FIRST_PERSON, "subject_application", "spontaneous", "internship") if sight.has(cue)
     )
-    if sight.others_cv and not declares(sight, "encloses_papers", "about_oneself"):
-        return doubt("le CV joint n’est pas celui de la personne qui écrit", "cv")
     if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and applying >= WEAK):
         return Verdict(Kind.APPLICATION, ("cv", "letter", *because))
     unreadable = [piece for piece in sight.attached if piece.document.state is not DocumentState.READ]
@@ -309,7 +323,7 @@ def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
         return Verdict(Kind.APPLICATION, because)
     if words >= FAIR and _announces_attachments(sight):
         return Verdict(Kind.APPLICATION, ("attaches", *because))
-    if sight.has("asks_about_post") or (sight.question and words >= FAIR and not _announces_attachments(sight)):
+    if _asks_about_the_post(sight) or (sight.question and words >= FAIR and not _announces_attachments(sight)):
         return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark"))
     if papers:
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
