@@ -155,7 +155,7 @@ class Reading:
     `likely` are the ids of the offers it could be for, best first. `links` are cloud links (WeTransfer, Drive)
     that stand for files.
     `doubt` is why a person must look, in French, for kind doubt.
-    `notes` are what was unusual, in French, for the digest.
+    `notes` are what was unusual, in French, for the digest. `answers` are commands in an answer to a digest ("oui 12").
     """
 
     sha256: str
@@ -180,6 +180,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     likely: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only; the inverse is `from_json`."""
@@ -202,6 +203,7 @@ class Reading:
             "notes": tuple(value["notes"]),
             "links": tuple(value["links"]),
             "likely": tuple(value["likely"]),
+            "answers": tuple(value["answers"]),
         }
         return cls(**fields)
 

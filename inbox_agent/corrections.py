@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from inbox_agent import assess
+from inbox_agent.answers import read_command, refusal
 from inbox_agent.application import Document, Kind, Status, Timing
 from inbox_agent.archive import offer_folder
 from inbox_agent.decide import (
@@ -32,6 +33,7 @@ from inbox_agent.journal import Event, moment, text
 from inbox_agent.schema import acts, applications, documents, messages, requests
 
 if TYPE_CHECKING:
+    from inbox_agent.application import Reading
     from inbox_agent.decision import Decision
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
@@ -564,6 +566,27 @@ def ask(  # noqa: PLR0913 - one request
     write.connection.execute(
         sa.insert(requests).values(at=at, who=who, number=number, saying=saying, argument=argument)
     )
+
+
+def hear(write: Write, installation: Installation, message_id: int, reading: Reading) -> None:
+    """What an answer to a digest asks for; from anybody who cannot be believed, that it was refused."""
+    config = installation.config
+    digests = sa.select(acts.c.id).where(acts.c.mail_id.in_(reading.thread), acts.c.key.startswith("digest:"))
+    if write.connection.execute(digests.limit(1)).one_or_none() is None:
+        return  # It looks like one of ours and is none.
+    why = refusal(
+        reading.sender,
+        reading.authentication,
+        staff=installation.policy.staff.addresses | frozenset(address.lower() for address in config.digest.to),
+        trusted=config.replies.trusted_authserv_id,
+    )
+    if why is not None:
+        said = f"réponse au bulletin refusée : {why} ; rien n’a changé"
+        write.note(Event("correction", said, None, message_id, None))
+        return
+    now = text(installation.clock.now())
+    for answer in map(read_command, reading.answers):
+        ask(write, answer.number, Saying(answer.saying), answer.offer, who=reading.sender or "", at=now)
 
 
 def carry_out_requests(installation: Installation, account: Account, mailbox: str) -> int:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from inbox_agent.application import Reading
-from inbox_agent.corrections import carry_out_requests, heed, told_of
+from inbox_agent.corrections import carry_out_requests, hear, heed, told_of
 from inbox_agent.decide import DOUBT_FOLDER, IMPLAUSIBLE, decide
 from inbox_agent.errors import AgentError, TryAgainError
 from inbox_agent.execute import execute
@@ -300,6 +300,8 @@ def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
         told=told,
     )
     write.record(row.id, reading, decision, planned)
+    if reading.answers:
+        hear(write, installation, row.id, reading)
     if told is not None:
         heed(write, row.id, decision, told, row.told or {})
     if decision.no_reply_reason == IMPLAUSIBLE:

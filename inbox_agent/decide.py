@@ -72,6 +72,9 @@ def decide(
     if told is not None:
         state = _state_as_told(state, told)
     template, silence = _template(kind, state, earlier)
+    if told is not None and state.status is Status.DOUBT:
+        # Filed, since they said so, and not answered: what the scan is they did not say.
+        state = replace(state, status=Status.INCOMPLETE if state.missing else Status.COMPLETE)
     silence = silence or _silence(reading, received_at, history, policy, asked=told is not None and told.answer)
     reply = None
     if template is not None and silence is None:

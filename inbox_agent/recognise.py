@@ -332,7 +332,7 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
     weight = -case.rules.recognition.weights["staff_sender"]
     shown = (Evidence("staff_sender", f"From: {sender}", weight),)
     if case.inner is not None:
-        inside = verdict.of_a_person(sight, case.rules.recognition.weights)
+        inside = verdict.of_a_person(sight)
         if inside.kind in (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.DOUBT):
             notes = (*inside.notes, "transférée par l’équipe")
             return dataclasses.replace(
@@ -360,7 +360,7 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
 
 
 def _person(case: _Case, sight: Sight) -> Verdict:
-    found = verdict.of_a_person(sight, case.rules.recognition.weights)
+    found = verdict.of_a_person(sight)
     if case.inner is None or found.kind is not Kind.APPLICATION:
         return found
     by = case.message.from_[0].addr_spec if case.message.from_ else "?"
@@ -399,9 +399,7 @@ def _candidate(case: _Case, sight: Sight, found: Verdict) -> Candidate | None:
     message = case.judged
     no_names = case.rules.recognition.lists["no_names"]
     sender = _sender(case, message)
-    papers = [piece for piece in sight.cvs] + [
-        piece for piece in sight.letters if not piece.is_cv and piece.document.part != "body"
-    ]
+    papers = list(sight.cvs) + [piece for piece in sight.letters if not piece.is_cv and piece.document.part != "body"]
     traces = Traces(
         sender=sender,
         text=f"{case.text}\n{case.written.signature if case.inner is None else ''}",

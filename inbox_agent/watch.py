@@ -331,10 +331,10 @@ def _gone(look: _Look, row: sa.Row[Any], tree: set[str]) -> None:
             write.note(Event("correction", said, row.application_id, row.id, _BY_HAND))
         return
     word = Word(Saying.NO, _BY_HAND, occasion, folder=look.account.folder)
-    if row.kind in (*_FILED, Kind.DOUBT) or row.state == "quarantined":
-        if carry_out(look.installation, look.account, row.id, word) is None:
-            look.put_off = True
-            return
+    concerned = row.kind in (*_FILED, Kind.DOUBT) or row.state == "quarantined"
+    if concerned and carry_out(look.installation, look.account, row.id, word) is None:
+        look.put_off = True
+        return
     with look.installation.journal.transaction("gone") as write:
         write.connection.execute(sa.update(messages).where(messages.c.id == row.id).values(**nowhere))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from association import OFFER, SECOND_OFFER, association, candidature
+from association import OFFER, SECOND_OFFER, association, candidature, paper
 from making import eml, scanned_pdf
 
 if TYPE_CHECKING:
@@ -32,13 +32,23 @@ def asso(tmp_path: Path) -> Iterator[Association]:
 
 
 def doubtful(message_id: str = "<doute@example.org>") -> bytes:
-    """A scan without a word: the agent cannot say what it is."""
+    """A letter, and nothing that says that its author applies: a person must look."""
+    return eml(
+        from_="Lucie Bernard <lucie.bernard@example.org>",
+        subject="Document",
+        text="Bonjour,\n\nVoici le document.\n\nLucie Bernard\n",
+        attachments=[("lettre.pdf", paper("letter", "Lucie Bernard", "lucie.bernard@example.org", "logistique"))],
+        message_id=message_id,
+    )
+
+
+def scan_without_a_word() -> bytes:
     return eml(
         from_="Lucie Bernard <lucie.bernard@example.org>",
         subject="Document",
         text="\n",
         attachments=[("scan0001.pdf", scanned_pdf(["illisible"]))],
-        message_id=message_id,
+        message_id="<scan@example.org>",
     )
 
 
