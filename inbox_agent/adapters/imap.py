@@ -531,8 +531,7 @@ class ImapMailbox:
     def _chunk(self, uid: int, offset: int) -> bytes:
         """Octets from there on; none at the end, or when the message is gone."""
         answer = self._fetch([uid], f"BODY.PEEK[]<{offset}.{_CHUNK}>").get(uid, {})
-        octets = answer.get(b"BODY[]<%d>" % offset)
-        return octets if isinstance(octets, bytes) else b""
+        return _section(answer, b"BODY[]") or b""
 
     def _dated(self, uid: int, date: object) -> datetime:
         if isinstance(date, datetime) and date.tzinfo is not None:
@@ -549,8 +548,8 @@ class ImapMailbox:
             for uid, answer in self._fetch(some, "RFC822.SIZE", "INTERNALDATE", item).items():
                 size, date = answer.get(b"RFC822.SIZE"), answer.get(b"INTERNALDATE")
                 if isinstance(size, int) and isinstance(date, datetime):
-                    field_ = answer.get(b"BODY[HEADER.FIELDS (MESSAGE-ID)]") or b""
-                    found[uid] = _Facts(size, date, field_.partition(b":")[2].strip())
+                    header = _section(answer, b"BODY[HEADER.FIELDS ") or b""
+                    found[uid] = _Facts(size, date, header.partition(b":")[2].strip())
         return found
 
     def _with_message_id(self, message_id: bytes) -> dict[int, _Facts]:
@@ -795,6 +794,11 @@ def _session(settings: ImapSettings) -> Session:
         ) from error
     except OSError as error:
         raise network_error(error, settings.place, "connecting") from error
+
+
+def _section(answer: Mapping[bytes, Any], name: bytes) -> bytes | None:
+    """The octets of a section: servers write the rest of its name as they like (Courier quotes the field)."""
+    return next((value for key, value in answer.items() if key.startswith(name) and isinstance(value, bytes)), None)
 
 
 def _same(one: _Facts, other: _Facts) -> bool:

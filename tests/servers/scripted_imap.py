@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 FULL = ("IMAP4rev1", "NAMESPACE", "UIDPLUS", "MOVE", "IDLE")
-COURIER = ("IMAP4rev1", "NAMESPACE", "UIDPLUS", "IDLE")  # No MOVE.
+COURIER = ("IMAP4rev1", "NAMESPACE", "UIDPLUS", "IDLE")  # No MOVE; quotes the names of fields it tells.
 OLD = ("IMAP4rev1",)  # As RFC 3501 has it, without any extension.
 
 
@@ -230,7 +230,8 @@ class Conversation:
             parts.append(f'INTERNALDATE "{mail.date}"'.encode())
         if "HEADER.FIELDS" in items:
             octets = b"Message-ID: " + _message_id(mail.octets) + b"\r\n\r\n"
-            parts.append(b"BODY[HEADER.FIELDS (MESSAGE-ID)] {%d}\r\n%b" % (len(octets), octets))
+            name = b'"MESSAGE-ID"' if self.server.capabilities == COURIER else b"MESSAGE-ID"
+            parts.append(b"BODY[HEADER.FIELDS (%b)] {%d}\r\n%b" % (name, len(octets), octets))
         if partial := re.search(r"BODY\.PEEK\[\](?:<(\d+)\.(\d+)>)?", items):
             start = int(partial[1] or 0)
             octets = mail.octets[start : start + int(partial[2] or len(mail.octets))]
