@@ -372,3 +372,27 @@ def templates_check(folder: TemplatesOption = None) -> None:
     if faults:
         raise ConfigError(faults)
     typer.echo("All templates render.")
+
+
+@app.command("sign-in")
+def sign_in(
+    config: ConfigOption = None,
+    mailbox: Annotated[str | None, typer.Option(help="The mailbox, where there are several.")] = None,
+    smtp: Annotated[bool, typer.Option("--smtp", help="For [smtp] instead of a mailbox.")] = False,
+) -> None:
+    """Sign in at Microsoft 365 or Google (OAuth) and keep the refresh token, for a mailbox or for [smtp]."""
+    from inbox_agent.adapters.oauth import sign_in as sign_in_there  # noqa: PLC0415 - only here
+    from inbox_agent.installation import oauth_settings  # noqa: PLC0415 - slow to import
+
+    settings = _config(config)
+    servers = [settings.smtp] if smtp else [item.imap for item in settings.mailboxes if mailbox in (None, item.name)]
+    found = next((server.oauth for server in servers if server is not None and server.oauth is not None), None)
+    if found is None:
+        typer.echo("inbox-agent: there is no oauth section for that server; see config.example.toml", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    sign_in_there(oauth_settings(found), show=typer.echo, ask=typer.prompt)
+    typer.echo(f"Signed in: the token is kept in {found.token_file}")
+
+
+# Adds its commands to `app`.
+import inbox_agent.cli_records  # noqa: E402, F401

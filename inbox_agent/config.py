@@ -130,7 +130,14 @@ class OAuth(Section):
     client_secret: Secret | None = None
     token_url: str | None = None
     scopes: list[str] = []
-    token_file: FilePath | None = None
+    token_file: FilePath
+    ca_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        if self.provider == "custom" and not self.token_url:
+            raise ValueError('provider = "custom" lacks token_url; Add it.')
+        return self
 
 
 class Server(Section):

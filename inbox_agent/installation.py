@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from inbox_agent.adapters.clock import SystemClock
 from inbox_agent.decide import Policy
 from inbox_agent.decision import ReplyMode
-from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError
+from inbox_agent.errors import AnotherInstanceError, AuthenticationError, ConfigError, FileStoreError, ImplausibleError
 from inbox_agent.execute import Account, World
 from inbox_agent.journal import Journal
 from inbox_agent.message import Address
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inbox_agent.adapters.connection import Login
-    from inbox_agent.config import Config, MailboxSection, Secret, Server
+    from inbox_agent.adapters.oauth import OAuthSettings, TokenSource
+    from inbox_agent.config import Config, MailboxSection, OAuth, Secret, Server
     from inbox_agent.ports import Clock, FileStore, Mailbox, Readers, Sender
 
 _SUDDENLY = 10  # messages that do not go at once when people tidy up
@@ -168,15 +169,19 @@ def connect_mailbox(section: MailboxSection) -> Account:
     """Log in and learn where drafts and sent mail are. Raises AuthenticationError, TlsError, TryAgainError."""
     from inbox_agent.adapters.imap import ImapMailbox, ImapSettings  # noqa: PLC0415 - imapclient is slow to import
 
-    mailbox: Mailbox = ImapMailbox.connect(
-        ImapSettings(
-            host=section.imap.host,
-            port=section.imap.port,
-            tls=section.imap.tls,
-            ca_file=section.imap.ca_file,
-            login=_login(section.imap),
-        )
+    settings = ImapSettings(
+        host=section.imap.host,
+        port=section.imap.port,
+        tls=section.imap.tls,
+        ca_file=section.imap.ca_file,
+        login=_login(section.imap),
     )
+    try:
+        mailbox: Mailbox = ImapMailbox.connect(settings)
+    except AuthenticationError:
+        if section.imap.oauth is not None:
+            token_source(section.imap.oauth).refused()
+        raise
     drafts = section.drafts or mailbox.special(_DRAFTS) or "Drafts"
     return Account(mailbox, section.folder, drafts, section.sent or mailbox.special(_SENT))
 
@@ -241,9 +246,32 @@ def _free(folder: Path) -> int:
 
 
 def _login(server: Server) -> Login:
-    from inbox_agent.adapters.connection import PasswordLogin  # noqa: PLC0415 - adapters load when they are used
+    from inbox_agent.adapters.connection import PasswordLogin, TokenLogin  # noqa: PLC0415 - adapters load when used
 
+    if server.oauth is not None:
+        return TokenLogin(server.user, token_source(server.oauth))
     return PasswordLogin(server.user, _secret(server.password))
+
+
+def oauth_settings(oauth: OAuth) -> OAuthSettings:
+    """What the OAuth adapter needs of the configuration. Raises AuthenticationError for a secret that is not there."""
+    from inbox_agent.adapters.oauth import OAuthSettings, endpoints  # noqa: PLC0415 - adapters load when used
+
+    places = endpoints(oauth.provider, tenant=oauth.tenant, token_url=oauth.token_url, scopes=tuple(oauth.scopes))
+    secret = oauth.client_secret.read() if oauth.client_secret else None
+    return OAuthSettings(places, oauth.client_id, oauth.token_file, secret, oauth.ca_file)
+
+
+_token_sources: dict[Path, TokenSource] = {}
+
+
+def token_source(oauth: OAuth) -> TokenSource:
+    """One source for each token file, so that a refusal is remembered over reconnections (no account is locked)."""
+    from inbox_agent.adapters.oauth import TokenSource  # noqa: PLC0415 - adapters load when used
+
+    if oauth.token_file not in _token_sources:
+        _token_sources[oauth.token_file] = TokenSource(oauth_settings(oauth))
+    return _token_sources[oauth.token_file]
 
 
 def _secret(secret: Secret | None) -> str:

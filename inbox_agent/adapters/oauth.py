@@ -146,7 +146,7 @@ class TokenSource:
         return self._own.access
 
 
-_SIGN_IN = "run inbox-agent init, and sign in again"
+_SIGN_IN = "run inbox-agent sign-in"
 
 
 def sign_in(settings: OAuthSettings, *, show: Callable[[str], None], ask: Callable[[str], str]) -> None:
