@@ -141,7 +141,10 @@ def _replies(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, 
     query = (
         sa.select(*columns).where(_within(acts.c.application_id, ids), acts.c.kind.in_(_REPLIES)).order_by(acts.c.id)
     )
-    return {row.application_id: row for row in connection.execute(query)}
+    found: dict[int, sa.Row[Any]] = {}
+    for row in connection.execute(query):
+        found[row.application_id] = row
+    return found
 
 
 def _reasons(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, str]:

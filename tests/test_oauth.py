@@ -196,7 +196,7 @@ def test_a_revoked_sign_in_is_told_and_not_asked_again_at_once(settings, server)
     ]
     source = TokenSource(settings)
     for _ in range(3):
-        with pytest.raises(AuthenticationError, match=r"AADSTS700082.*sign in again") as error:
+        with pytest.raises(AuthenticationError, match=r"AADSTS700082.*sign-in") as error:
             source()
         assert "jeanne" not in str(error.value)
     assert len(server.forms) == 1
@@ -242,7 +242,7 @@ def test_a_network_that_is_away_is_no_refusal(settings, server):
 
 
 def test_nobody_has_signed_in_yet(settings):
-    with pytest.raises(AuthenticationError, match=r"nobody has signed in yet .*run inbox-agent init"):
+    with pytest.raises(AuthenticationError, match=r"nobody has signed in yet .*run inbox-agent sign-in"):
         TokenSource(settings)()
 
 
