@@ -174,6 +174,10 @@ def _matrix(evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _miss(case: Case) -> list[str]:
     lines = [f"  {case.name}"]
     keys = {"name": "candidate", "address": "candidate", "application or not": "kind"}
@@ -183,9 +187,7 @@ def _miss(case: Case) -> list[str]:
             expected, found = _documents(expected or []), _documents(found or [])
         if key == "reply":
             found = (found or {}).get("template")
-        lines.append(
-            f"    {key}: expected {json.dumps(expected, ensure_ascii=False)}, found {json.dumps(found, ensure_ascii=False)}"
-        )
+        lines.append(f"    {key}: expected {_shown(expected)}, found {_shown(found)}")
     if case.expected.get("why"):
         lines.append(f"    label: {case.expected['why']}")
     return lines

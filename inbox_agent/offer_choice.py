@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import Evidence
 from inbox_agent.phrases import cut, fold
+from inbox_agent.pieces import BODY_PART
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from inbox_agent.sight import Sight
 
 _NAMED_POST = re.compile(
-    r"\b(?:postes?|emplois?|fonctions?|offre(?: d['’]emploi)?|annonce|candidatures?|postul\w*|candidat\w*|recrutement|position|post|role|job|application|vacancy)"
-    r"(?: vacante?| actuellement| spontan[ée]e?)?\s*(?::|[-–—]|de la|des|de|du|d['’]|en tant que?|comme|pour le poste d[e'’]|pour|au|a|à|of|as|for|intitul[ée]e?)[\s:–—\"«'’-]*"
+    r"\b(?:postes?|emplois?|fonctions?|offre(?: d['’]emploi)?|annonce|candidatures?|postul\w*|candidat\w*|recrutement"
+    r"|position|post|role|job|application|vacancy)(?: vacante?| actuellement| spontan[ée]e?)?\s*"
+    r"(?::|[-–—]|de la|des|de|du|d['’]|en tant que?|comme|pour le poste d[e'’]|pour|au|a|à|of|as|for|intitul[ée]e?)"
+    r"[\s:–—\"«'’-]*"
     r"(?P<post>[^\W\d_][^\n.;:!?()«»\"|]{2,90})",
     re.IGNORECASE,
 )
@@ -28,13 +31,15 @@ _AS = re.compile(
     r"\b(?:en tant que?|en qualité de|comme|as an?)\s+(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})", re.IGNORECASE
 )
 _AS_WORKER = re.compile(
-    r"\b(?:travailler|embauche|emploi|engagement|postule|candidate?|recrutement)\s+(?:\w+\s+){0,2}?(?:comme|en tant qu[e'’]|en qualité d[e'’])\s*"
+    r"\b(?:travailler|embauche|emploi|engagement|postule|candidate?|recrutement)\s+(?:\w+\s+){0,2}?"
+    r"(?:comme|en tant qu[e'’]|en qualité d[e'’])\s*"
     r"(?P<post>[^\W\d_][^\n.,;:!?()«»\"|]{2,60})",
     re.IGNORECASE,
 )
 _ODD_JOB = re.compile(
     r"\b(?:(?:re)?cherche|souhait|postul|candidat|int[ée]gr|demande)\w*(?:\W+[^\W\d_]+){0,5}?\W+"
-    r"(?:emploi|job|contrat|travail|poste)s? (?:saisonniers?|administratifs?|similaires?|d['’]été|étudiants?|de vacances|d['’]appoint)\b"
+    r"(?:emploi|job|contrat|travail|poste)s? "
+    r"(?:saisonniers?|administratifs?|similaires?|d['’]été|étudiants?|de vacances|d['’]appoint)\b"
     r"|\bjobs? d['’]été\b",
     re.IGNORECASE,
 )
@@ -130,7 +135,7 @@ def _texts(sight: Sight) -> tuple[tuple[str, str, float], ...]:
     """Name of the place, text, and how much a finding there counts."""
     places = [("objet", sight.subject, 1.5), ("message", sight.own[:6000], 1.0)]
     places += [
-        (piece.document.name, piece.text[:6000], 0.8) for piece in sight.letters if piece.document.part != "body"
+        (piece.document.name, piece.text[:6000], 0.8) for piece in sight.letters if piece.document.part != BODY_PART
     ]
     places += [(piece.document.name, re.sub(r"[_\-.]+", " ", piece.document.name), 0.6) for piece in sight.attached]
     places += [(piece.document.name, piece.text[:400], 0.4) for piece in sight.cvs]

@@ -85,7 +85,8 @@ _TITLES = frozenset(
     ]
 )
 _VIA = re.compile(
-    r"\s*(?:\(?\bvia\b.*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$",
+    r"\s*(?:\(?\bvia\b.*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*"
+    r"|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-](?=[^\W\d_]))*\.?")
@@ -93,21 +94,27 @@ _NAME_LINE = re.compile(r"^[^\W\d_][\w'’.\- ]{2,60}$")
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] ){2,}[^\W\d_](?!\S)")
 _FILE_NOISE = re.compile(
-    r"\.[a-z0-9]{2,5}$|\d+|\b(?:cv|lm|c v|l m|cover|letter|resume|curriculum|vitae|lettre|motivation|de|candidature|du|pour|poste|charge|mission|chargee|pdf|version|final|def|fr|v|copie|copy|scan|mon|ma|et|dossier|complet)\b",
+    r"\.[a-z0-9]{2,5}$|\d+|\b(?:cv|lm|c v|l m|cover|letter|resume|curriculum|vitae|lettre|motivation|de|candidature"
+    r"|du|pour|poste|charge|mission|chargee|pdf|version|final|def|fr|v|copie|copy|scan|mon|ma|et|dossier|complet)\b",
     re.IGNORECASE,
 )
 _LABELLED = re.compile(
-    r"^\W*(?:nom(?: et pr[ée]noms?)?|candidate?|candidat\(e\)|pr[ée]nom et nom|pr[ée]nom nom|nom complet|name|applicant)\s*:\s*(?P<name>.{3,60})$",
+    r"^\W*(?:nom(?: et pr[ée]noms?)?|candidate?|candidat\(e\)|pr[ée]nom et nom|pr[ée]nom nom|nom complet|name"
+    r"|applicant)\s*:\s*(?P<name>.{3,60})$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LABELLED_GIVEN = re.compile(r"^\W*pr[ée]noms?\s*:\s*(?P<name>\S.{1,40})$", re.IGNORECASE | re.MULTILINE)
 _LABELLED_SURNAME = re.compile(r"^\W*nom(?: de famille)?\s*:\s*(?P<name>\S.{1,40})$", re.IGNORECASE | re.MULTILINE)
 _PASSED_ON = re.compile(
-    r"(?:candidature|cv|profil|dossier|application) (?:de|d['’]|from|of) ?(?:m\.|mme|mlle|mr|monsieur|madame)? ?(?P<before>[^\W\d_][^,.:;!?\n(]{3,60})"
-    r"|(?P<after>[^\W\d_][^,.:;!?\n(]{3,50}?) (?:a postul[ée]|vient de postuler|a r[ée]pondu|souhaite postuler|est int[ée]ress[ée]e?|has applied|applied)",
+    r"(?:candidature|cv|profil|dossier|application) (?:de|d['’]|from|of) ?(?:m\.|mme|mlle|mr|monsieur|madame)? ?"
+    r"(?P<before>[^\W\d_][^,.:;!?\n(]{3,60})"
+    r"|(?P<after>[^\W\d_][^,.:;!?\n(]{3,50}?) "
+    r"(?:a postul[ée]|vient de postuler|a r[ée]pondu|souhaite postuler|est int[ée]ress[ée]e?|has applied|applied)",
     re.IGNORECASE,
 )
 _LAST_LINES, _FIRST_LINES = 8, 14
+_LONGEST_NAME = 80  # characters
+_FEWEST, _MOST = 2, 6  # words of a name, particles with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class PersonName:
 
     @property
     def full(self) -> str:
-        """ "Prénom Nom"."""
+        """The name as it is written: "Prénom Nom"."""
         return f"{self.given} {self.surname}".strip()
 
     @property
@@ -185,7 +192,7 @@ def _best(named: PersonName | None, written: PersonName | None, in_papers: list[
 
 
 def _abbreviates(short: PersonName, full: PersonName) -> bool:
-    """ "Nathan B" for Nathan Beaumont, "J. Dupont" for Jeanne Dupont."""
+    """As "Nathan B" for Nathan Beaumont, "J. Dupont" for Jeanne Dupont."""
     given, surname = fold(short.given).rstrip("."), fold(short.surname).rstrip(".")
     if len(surname) == 1:
         return fold(full.given) == given and fold(full.surname).startswith(surname)
@@ -204,13 +211,13 @@ def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -
     """The name in a display name or a line, None if there are not at least two words that can be one."""
     display = _SPACED.sub(lambda found: found[0].replace(" ", ""), display.strip(" \t\"'«»*_"))
     display = _VIA.sub("", display).strip(" \t\"'«»*,;-–|")
-    if not display or "@" in display or len(display) > 80 or re.search(r"\d", display):
+    if not display or "@" in display or len(display) > _LONGEST_NAME or re.search(r"\d", display):
         return None
     surname, comma, given = display.partition(",")
     if comma and _is_name(surname, no_names) and _is_name(given, no_names) and "," not in given:
         return PersonName(well_cased(given.strip()), well_cased(surname.strip()))
     words = [word for word in re.sub(r"[(\[].*?[)\]]", " ", display).split() if fold(word.rstrip(".")) not in _TITLES]
-    if not 2 <= len(words) <= 6 or not all(_WORD.fullmatch(word) for word in words):
+    if not _FEWEST <= len(words) <= _MOST or not all(_WORD.fullmatch(word) for word in words):
         return None
     if any(fold(word) in no_names and fold(word) not in _PARTICLES for word in words):
         return None
@@ -219,7 +226,7 @@ def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -
 
 def _is_name(part: str, no_names: Collection[str]) -> bool:
     words = part.split()
-    return 1 <= len(words) <= 4 and all(_WORD.fullmatch(word) and fold(word) not in no_names for word in words)
+    return 1 <= len(words) <= _MOST and all(_WORD.fullmatch(word) and fold(word) not in no_names for word in words)
 
 
 def _split(words: list[str], addr_spec: str) -> PersonName | None:
@@ -283,7 +290,7 @@ def _reversed_in_address(addr_spec: str, words: list[str]) -> bool:
 
 
 def well_cased(name: str) -> str:
-    """ "DE LA TOUR" as "de La Tour", "jean-pierre" as "Jean-Pierre"; what is in mixed case stays as it is."""
+    """Write "DE LA TOUR" as "de La Tour", "jean-pierre" as "Jean-Pierre"; what is in mixed case stays as it is."""
     words = name.replace("’", "'").split()
     if not words:
         return ""
@@ -308,7 +315,8 @@ def _in_text(text: str, address: str | None, no_names: Collection[str]) -> Perso
     """A name in the last lines, as people sign, or where the text says "je m'appelle"."""
     lines = [line.strip(" \t*_-–,.") for line in text.split("\n") if line.strip()]
     found = re.search(
-        r"(?:je m['’ ]?appel+e|je me nomme|my name is|moi c['’ ]?est|je suis (?:mme|m\.|mlle|madame|monsieur)) +(?P<name>[^,.;:!?\n]{3,60})",
+        r"(?:je m['’ ]?appel+e|je me nomme|my name is|moi c['’ ]?est|je suis (?:mme|m\.|mlle|madame|monsieur)) +"
+        r"(?P<name>[^,.;:!?\n]{3,60})",
         text,
         re.IGNORECASE,
     )
@@ -322,7 +330,9 @@ def _in_text(text: str, address: str | None, no_names: Collection[str]) -> Perso
     return None
 
 
-_AFTER_A_NAME = frozenset(["et", "j", "je", "and", "i", "age", "agee", "ans", "en", "un", "une", "le", "la", "au", "du", "actuellement"])
+_AFTER_A_NAME = frozenset(
+    ["et", "j", "je", "and", "i", "age", "agee", "ans", "en", "un", "une", "le", "la", "au", "du", "actuellement"]
+)
 
 
 def _introduced(words: list[str], address: str | None, no_names: Collection[str]) -> PersonName | None:
@@ -379,7 +389,7 @@ def _in_file_name(file_name: str, address: str | None, no_names: Collection[str]
 
 
 def _from_address(address: str) -> PersonName | None:
-    """ "jeanne.dupont75@…" as Jeanne Dupont, where one of the parts is a first name."""
+    """Read "jeanne.dupont75@…" as Jeanne Dupont, where one of the parts is a first name."""
     parts = [
         part for part in re.split(r"[._\-]+", re.sub(r"\d+", "", address.partition("@")[0].partition("+")[0])) if part
     ]

@@ -1,8 +1,9 @@
 """Finding phrases in text that people typed: without accents, with typing errors, in capitals.
 
 A phrase is words; `word*` lets the word go on, `a|b` is one of two words, `(a|b c)` one of several groups of
-words (or none of them: `(a|)`), `_` stands for at most two further words, `…` for at most six, `^` at its start for the beginning of the text. A gap never crosses the end of
-a sentence. A question mark is a word of its own, so that a phrase may end with one.
+words (or none of them: `(a|)`), `_` stands for at most two further words, `…` for at most six, `^` at its start
+for the beginning of the text. A gap never crosses the end of a sentence. A question mark is a word of its own,
+so that a phrase may end with one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _INCLUSIVE = re.compile(
 _APOSTROPHES = re.compile(r"['’-]")
 _URL = re.compile(r"\b(?:https?://|www\.)[^\s<>\"]{1,2000}", re.IGNORECASE)  # its "?" asks nothing.
 _GAPS = {"_": 2, "…": 6, "...": 6}
+_KNOWN_MAX = 50_000  # words remembered; beyond that somebody sends noise to fill memory.
 _SHORTEST_CORRECTED = 6  # letters; shorter words have too many neighbours that are words of their own.
 _BREAK = "."
 
@@ -137,7 +139,7 @@ class PhraseBook:
         known = self._known.get(word)
         if known is None:
             known = self._phrases_of(word)
-            if len(self._known) < 50_000:  # words; beyond that somebody sends noise to fill memory.
+            if len(self._known) < _KNOWN_MAX:
                 self._known[word] = known
         return known
 

@@ -14,10 +14,12 @@ from inbox_agent.phrases import fold
 
 LONGEST = 200_000  # characters; the rest of a longer body is quoted mail or noise.
 _SIGNATURE_LINES = 12
+_FIELDS_ENOUGH = 3  # From and two more: an empty line after them ends the block
 _CLOSING_LINES = 25  # name, function, address, slogan and a disclaimer
 
 _INTRODUCES = re.compile(
-    r"^\W{0,3}(?:le\b.{4,200}\ba [eé]crit\s*:?|on\b.{4,200}\bwrote\s*:?|el\b.{4,200}\bescribi[oó]\s*:?|am\b.{4,200}\bschrieb.{0,80}:)\s*$",
+    r"^\W{0,3}(?:le\b.{4,200}\ba [eé]crit\s*:?|on\b.{4,200}\bwrote\s*:?|el\b.{4,200}\bescribi[oó]\s*:?"
+    r"|am\b.{4,200}\bschrieb.{0,80}:)\s*$",
     re.IGNORECASE,
 )
 _INTRODUCTION_BEGINS = re.compile(r"^\W{0,3}(?:le|on|el|am)\b.*(?:\d|@|<)", re.IGNORECASE)
@@ -33,7 +35,8 @@ _FORWARDED = re.compile(
     r"begin forwarded message|debut du message (?:transfere|reexpedie)|forwarded mail|weitergeleitete nachricht"
 )
 _FIELD = re.compile(
-    r"^[>\s*]*\**(?P<field>de|from|von|exp[eé]diteur|envoy[eé](?: le| par)?|sent|date|[àa]|to|pour|destinataire|cc|copie(?: [àa])?|objet|sujet|subject|re)"
+    r"^[>\s*]*\**(?P<field>de|from|von|exp[eé]diteur|envoy[eé](?: le| par)?|sent|date|[àa]|to|pour|destinataire|cc"
+    r"|copie(?: [àa])?|objet|sujet|subject|re)"
     r"\**\s*:\**\s*(?P<value>.*)$",
     re.IGNORECASE,
 )
@@ -58,12 +61,15 @@ _OTHER_FIELDS = {
 _ORANGE = re.compile(r"^\s*>?\s*message du \d{1,2}/\d{1,2}/\d{2,4}", re.IGNORECASE)
 _QUOTED = re.compile(r"^\s{0,3}>")
 _CLOSING = re.compile(
-    r"^\W*(?:(?:bien |tr[eè]s )?(?:cordialement|sinc[eè]rement|respectueusement|amicalement)|cordiales salutations|bien [àa] (?:vous|toi)|cdlt|cdt|bav|salutations|"
-    r"(?:kind|best|warm)? ?regards|yours (?:faithfully|sincerely)|sincerely|best wishes|avec mes (?:salutations|remerciements)|belle journ[ée]e|bonne (?:journ[ée]e|r[ée]ception|soir[ée]e))\b.{0,40}$",
+    r"^\W*(?:(?:bien |tr[eè]s )?(?:cordialement|sinc[eè]rement|respectueusement|amicalement)|cordiales salutations"
+    r"|bien [àa] (?:vous|toi)|cdlt|cdt|bav|salutations|(?:kind|best|warm)? ?regards|yours (?:faithfully|sincerely)"
+    r"|sincerely|best wishes|avec mes (?:salutations|remerciements)|belle journ[ée]e"
+    r"|bonne (?:journ[ée]e|r[ée]ception|soir[ée]e))\b.{0,40}$",
     re.IGNORECASE,
 )
 _PHONE = re.compile(
-    r"^\W*(?:envoy[eé] (?:de|depuis|[àa] partir)|sent from (?:my )?|t[eé]l[eé]charge[zr] outlook|obtenez outlook|obtenir outlook|get outlook|envoy[eé] avec|provenance\s*:)",
+    r"^\W*(?:envoy[eé] (?:de|depuis|[àa] partir)|sent from (?:my )?|t[eé]l[eé]charge[zr] outlook|obtenez outlook"
+    r"|obtenir outlook|get outlook|envoy[eé] avec|provenance\s*:)",
     re.IGNORECASE,
 )
 _MAILBOX = re.compile(
@@ -85,7 +91,7 @@ class Forwarded:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A body taken apart. `signature` is part of nothing else; `below` is the first message beneath, quoted or forwarded.
+    """A body taken apart. `signature` is part of nothing else; `below` is the first message beneath, of any kind.
 
     `announced` says whether the text itself calls it forwarded ("Message transféré").
     """
@@ -170,7 +176,7 @@ def _is_header_block(lines: list[str], at: int) -> bool:
         if field is not None:
             fields.add(fold(field["field"]))
     kinds = {"from" if field in _FROM_FIELDS else _OTHER_FIELDS.get(field, "") for field in fields}
-    return "from" in kinds and len(kinds & {"date", "to", "subject"}) >= 2
+    return "from" in kinds and len(kinds & {"date", "to", "subject"}) >= 2  # noqa: PLR2004 one of them stands in any text
 
 
 def _without_signature(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -203,7 +209,7 @@ def _from_header_block(lines: list[str], at: int) -> Forwarded:
             field = "from" if name in _FROM_FIELDS else _OTHER_FIELDS.get(name, "")
             values.setdefault(field, found["value"])
         elif not line:
-            if "from" in values and (len(values) >= 3 or _next_is_text(lines, end)):
+            if "from" in values and (len(values) >= _FIELDS_ENOUGH or _next_is_text(lines, end)):
                 break
         elif field in ("to", "cc", "from") and ("@" in line or line.endswith((";", ","))):
             values[field] += " " + line

@@ -26,8 +26,9 @@ from inbox_agent.person import (
     passed_on,
 )
 from inbox_agent.phrases import fold
-from inbox_agent.pieces import Piece, letter_in_body, pieces_of
+from inbox_agent.pieces import BODY_PART, Piece, letter_in_body, pieces_of
 from inbox_agent.quoting import Forwarded, Written, take_apart
+from inbox_agent.recipients import addressed
 from inbox_agent.rules import Speaks
 from inbox_agent.sight import Sight, bare_subject, is_forward_prefix, is_from, see
 from inbox_agent.verdict import Verdict
@@ -56,8 +57,12 @@ class _Case:
     staff: Staff
     written: Written
     inner: Message | None
-    text: str
-    quoted: str
+    body: Written
+
+    @property
+    def text(self) -> str:
+        """The words that count, without what they quote."""
+        return self.body.own
 
     @property
     def judged(self) -> Message:
@@ -118,7 +123,7 @@ def _case(
     written = take_apart(message.text)
     inner = _inner(message, written, staff)
     body = written if inner is None else take_apart(inner.text)
-    return _Case(message, extracts, offers, rules, staff, written, inner, body.own, body.quoted)
+    return _Case(message, extracts, offers, rules, staff, written, inner, body)
 
 
 def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
@@ -176,9 +181,11 @@ def _sight(case: _Case) -> Sight:
     body = letter_in_body(text, case.rules.documents, forwarded=forwarded)
     if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
         body = None
-    sight = see(
-        case.judged, text, case.quoted, pieces if body is None else (*pieces, body), case.offers, case.rules, case.staff
-    )
+    if body is not None:
+        pieces = (*pieces, body)
+    recognition = case.rules.recognition
+    to_us = addressed(case.judged, case.offers, case.staff, weights=recognition.weights)
+    sight = see(case.judged, dataclasses.replace(case.body, own=text), pieces, to_us, recognition)
     sight = dataclasses.replace(sight, others_cv=_is_somebody_elses(case, sight))
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
     if service is not None:
@@ -399,7 +406,9 @@ def _candidate(case: _Case, sight: Sight, found: Verdict) -> Candidate | None:
     message = case.judged
     no_names = case.rules.recognition.lists["no_names"]
     sender = _sender(case, message)
-    papers = list(sight.cvs) + [piece for piece in sight.letters if not piece.is_cv and piece.document.part != "body"]
+    papers = list(sight.cvs) + [
+        piece for piece in sight.letters if not piece.is_cv and piece.document.part != BODY_PART
+    ]
     traces = Traces(
         sender=sender,
         text=f"{case.text}\n{case.written.signature if case.inner is None else ''}",
@@ -515,7 +524,7 @@ def _evidence(sight: Sight, found: Verdict, choice: Choice) -> tuple[Evidence, .
     """What decided first, then the rest by weight."""
     pieces = [
         Evidence(
-            piece.document.kind.value if piece.document.part != "body" else "letter_in_body",
+            piece.document.kind.value if piece.document.part != BODY_PART else "letter_in_body",
             f"{piece.document.name} : {_PIECE[piece.document.kind.value]}",
             round(_PIECE_WEIGHT[piece.document.kind.value] * (0.75 if piece.by_name else 1.0), 1),
         )

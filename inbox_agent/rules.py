@@ -111,6 +111,7 @@ LISTS = (
     "no_names",
     "real_words",
 )
+_HEAVIEST = 100
 _CUE_KEYS = ("says", "for", "weight", "in", "phrases", "unless")
 
 
@@ -237,7 +238,7 @@ class _Reader:
         return []
 
     def _number(self, place: str, value: Any) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 100:
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _HEAVIEST:
             return float(value)
         self._fault(place, f"{value!r} is no weight", "Write a number between -100 and 100.")
         return 0.0

@@ -1,6 +1,6 @@
-"""What is to be seen in a message before anything is judged: recipients, words, thread, links, documents.
+"""What is to be seen in a message before anything is judged: words, thread, links, documents.
 
-Quoted text is no word of the sender's own; a display name proves nothing.
+Quoted text is no word of the sender's own, nor is what stands below "Cordialement".
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 from inbox_agent.application import DocumentKind, Evidence
 from inbox_agent.offer import PUBLIC_DOMAINS
 from inbox_agent.phrases import Words, cut, fold
+from inbox_agent.pieces import BODY_PART
 from inbox_agent.quoting import without_closing
 from inbox_agent.rules import Place, Speaks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from inbox_agent.message import Address, Message
-    from inbox_agent.offer import Offer, Staff
     from inbox_agent.pieces import Piece
-    from inbox_agent.rules import Cue, RecognitionRules, Rules
+    from inbox_agent.quoting import Written
+    from inbox_agent.recipients import Addressed
+    from inbox_agent.rules import Cue, RecognitionRules
 
 _PREFIX = re.compile(
     r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?P<prefix>re|réf|rép|rep|aw|sv|tr|fwd|fw|wg|i|transf|transfert|réponse)(?:\s*\[\d+\]|\(\d+\))?\s*:\s*",
@@ -70,6 +72,7 @@ class Sight:
     question: bool
     we: bool
     for_oneself: bool
+    weights: Mapping[str, float]
     others_cv: bool = False
     scores: Mapping[Speaks, float] = field(default_factory=dict)
 
@@ -108,7 +111,7 @@ class Sight:
     @property
     def attached(self) -> tuple[Piece, ...]:
         """All documents but the body."""
-        return tuple(piece for piece in self.pieces if piece.document.part != "body")
+        return tuple(piece for piece in self.pieces if piece.document.part != BODY_PART)
 
 
 def bare_subject(subject: str) -> tuple[str, tuple[str, ...]]:
@@ -165,45 +168,45 @@ def scores_of(hits: Mapping[str, Hit]) -> dict[Speaks, float]:
 
 
 def see(
-    message: Message,
-    own: str,
-    quoted: str,
-    pieces: tuple[Piece, ...],
-    offers: tuple[Offer, ...],
-    rules: Rules,
-    staff: Staff,
+    message: Message, written: Written, pieces: tuple[Piece, ...], to_us: Addressed, rules: RecognitionRules
 ) -> Sight:
     """All that words, recipients and pieces say about one message."""
     subject, prefixes = bare_subject(message.subject)
-    said, signature = without_closing(own)
+    said, signature = without_closing(written.own)
     texts = [(Place.SUBJECT, subject), (Place.BODY, said)]
-    texts += [(Place.SENDER, _shown(address)) for address in message.from_[:1]]
-    for piece in pieces:
-        if piece.document.part != "body":
-            texts.append((Place.NAMES, re.sub(r"[_\-.]+", " ", piece.document.name)))
-            if piece.document.kind is DocumentKind.OTHER:
-                texts.append((Place.DOCUMENTS, piece.text[:_CONTENT_CHARACTERS]))
-    hits = find_hits(rules.recognition, texts)
-    for name, hit in find_hits(rules.recognition, [(Place.BODY, signature)]).items():
+    texts += ((Place.SENDER, _shown(address)) for address in message.from_[:1])
+    hits = find_hits(rules, [*texts, *_texts_of(pieces)])
+    for name, hit in find_hits(rules, [(Place.BODY, signature)]).items():
         if hit.cue.speaks is Speaks.FACT:
             hits.setdefault(name, hit)
-    evidence, notes = recipients(message, offers, rules.recognition, staff)
+    in_the_plural = _in_the_plural(said)
     return Sight(
         message=message,
         subject=subject,
         answers=bool(message.in_reply_to) or ("re" in prefixes or "rep" in prefixes or "aw" in prefixes),
-        own=own,
-        quoted=quoted,
+        own=written.own,
+        quoted=written.quoted,
         pieces=pieces,
         hits=hits,
-        links=cloud_links(own, message.html, rules.recognition.lists["cloud_hosts"]),
-        recipients=evidence,
-        notes=notes,
-        question="?" in cut(own).words,
-        we=_in_the_plural(said),
-        for_oneself=not _in_the_plural(said) and bool(_I & set(cut(said).words)),
+        links=cloud_links(written.own, message.html, rules.lists["cloud_hosts"]),
+        recipients=to_us.evidence,
+        notes=to_us.notes,
+        question="?" in cut(written.own).words,
+        we=in_the_plural,
+        for_oneself=not in_the_plural and bool(_I & set(cut(said).words)),
+        weights=rules.weights,
         scores=scores_of(hits),
     )
+
+
+def _texts_of(pieces: tuple[Piece, ...]) -> Iterator[tuple[Place, str]]:
+    """The names of what is attached, and the first page of what is no paper."""
+    for piece in pieces:
+        if piece.document.part == BODY_PART:
+            continue
+        yield Place.NAMES, re.sub(r"[_\-.]+", " ", piece.document.name)
+        if piece.document.kind is DocumentKind.OTHER:
+            yield Place.DOCUMENTS, piece.text[:_CONTENT_CHARACTERS]
 
 
 def _in_the_plural(text: str) -> bool:
@@ -227,63 +230,6 @@ def cloud_links(text: str, html: str | None, hosts: Collection[str]) -> tuple[st
         if any(host == known or host.endswith("." + known) for known in hosts) and len(found["path"] or "") > 1:
             links[found[0].rstrip(".,;")] = None
     return tuple(links)[:20]
-
-
-def _mailbox(addr_spec: str) -> str:
-    """The address without its plus-part."""
-    local, at, domain = addr_spec.rpartition("@")
-    return f"{local.partition('+')[0]}{at}{domain}"
-
-
-def recipients(
-    message: Message, offers: tuple[Offer, ...], rules: RecognitionRules, staff: Staff
-) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
-    """Who of ours it is addressed to and how, as evidence, and what is unusual about it, in French."""
-    to = {_mailbox(address.addr_spec): address.addr_spec for address in message.to}
-    cc = {_mailbox(address.addr_spec): address.addr_spec for address in message.cc}
-    heads = {address for offer in offers for address in offer.addressed_to}
-    copies = {address for offer in offers for address in offer.in_copy}
-    evidence: list[Evidence] = []
-    notes: list[str] = []
-    for address in sorted(heads & set(to)):
-        evidence.append(Evidence("addressed_to", f"To: {to[address]}", rules.weights["addressed_to"]))
-    for address in sorted(copies & set(cc)):
-        evidence.append(Evidence("in_copy", f"Cc: {cc[address]}", rules.weights["in_copy"]))
-    elsewhere = sorted((heads & set(cc)) | ((copies - heads) & set(to)))
-    for address in elsewhere:
-        found = f"Cc: {cc[address]}" if address in cc else f"To: {to[address]}"
-        evidence.append(Evidence("other_role", found, rules.weights["other_staff_address"]))
-    if not evidence:
-        ours = [spec for spec in (*to.values(), *cc.values()) if staff.includes(spec)]
-        evidence += (Evidence("other_staff_address", spec, rules.weights["other_staff_address"]) for spec in ours[:2])
-    notes += _unusual(set(to), set(cc), heads, copies)
-    if not evidence:
-        notes.append(_hidden(message, heads | copies, staff))
-    return tuple(evidence), tuple(note for note in notes if note)
-
-
-def _unusual(to: set[str], cc: set[str], heads: set[str], copies: set[str]) -> list[str]:
-    if heads & cc and (copies - heads) & to:
-        return ["destinataires inversés : l’adresse principale est en copie"]
-    notes = []
-    if heads & to and (copies - heads) & to:
-        notes.append("les deux adresses sont en destinataires principaux")
-    elif heads & to and copies and not copies & (to | cc):
-        notes.append("la copie demandée dans l’offre manque")
-    elif (copies - heads) & (to | cc) and not heads & (to | cc):
-        notes.append("adressé à la seule adresse de copie")
-    return notes
-
-
-def _hidden(message: Message, ours: set[str], staff: Staff) -> str:
-    delivered = [address.addr_spec for address in message.delivered_to]
-    named = {fold(address.name) for address in (*message.to, *message.cc) if address.name}
-    names = {re.sub(r"[._]", " ", address.partition("@")[0]) for address in ours}
-    if any(all(part in shown for part in name.split()) for name in names for shown in named):
-        return "le nom affiché est celui de l’équipe, mais l’adresse ne l’est pas"
-    if any(staff.includes(spec) for spec in delivered):
-        return "reçu par une autre adresse ou une redirection"
-    return "aucune de nos adresses en destinataire : copie cachée ou liste"
 
 
 def is_from(addresses: Iterable[Address], domains: Collection[str]) -> str | None:

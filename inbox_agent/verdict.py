@@ -13,8 +13,7 @@ from inbox_agent.application import DocumentState, Evidence, Kind
 from inbox_agent.rules import Place, Speaks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from inbox_agent.pieces import Piece
     from inbox_agent.sight import Sight
 
 # What one's own application says of itself; words about posts and candidates alone do not count.
@@ -53,7 +52,7 @@ def doubt(reason: str, *because: str) -> Verdict:
 # --- People ---------------------------------------------------------------------------------------------------
 
 
-def of_a_person(sight: Sight, weights: Mapping[str, float]) -> Verdict:
+def of_a_person(sight: Sight) -> Verdict:
     """The kind of a message that a person wrote who is none of our staff."""
     for ask in (
         _their_data,
@@ -65,10 +64,10 @@ def of_a_person(sight: Sight, weights: Mapping[str, float]) -> Verdict:
         _afterwards,
         _question,
     ):
-        verdict = ask(sight, weights)
+        verdict = ask(sight)
         if verdict is not None:
             return verdict
-    return _application(sight, weights)
+    return _application(sight)
 
 
 def first_person(sight: Sight) -> float:
@@ -81,16 +80,21 @@ def declares(sight: Sight, *cues: str) -> bool:
     return any(cue in sight.hits and (bool(sight.papers) or not sight.hits[cue].asked) for cue in cues)
 
 
-def papers_weight(sight: Sight, weights: Mapping[str, float]) -> float:
+def papers_weight(sight: Sight) -> float:
     """What the documents weigh: a CV and a letter once each, less where only a file name speaks."""
-    cv = max(((weights["named_cv"] if piece.by_name else weights["cv"]) for piece in sight.cvs), default=0.0)
+    cv = max(
+        ((sight.weights["named_cv"] if piece.by_name else sight.weights["cv"]) for piece in sight.cvs), default=0.0
+    )
     letters = [piece for piece in sight.letters if piece.document.part != "body"]
-    letter = max(((weights["named_letter"] if piece.by_name else weights["letter"]) for piece in letters), default=0.0)
-    body = weights["letter_in_body"] if len(letters) < len(sight.letters) else 0.0
+    letter = max(
+        ((sight.weights["named_letter"] if piece.by_name else sight.weights["letter"]) for piece in letters),
+        default=0.0,
+    )
+    body = sight.weights["letter_in_body"] if len(letters) < len(sight.letters) else 0.0
     return cv + max(letter, body)
 
 
-def _their_data(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
+def _their_data(sight: Sight) -> Verdict | None:
     if not sight.has("asks_erasure") or (sight.cvs and sight.has("applies")):
         return None
     return Verdict(
@@ -98,7 +102,7 @@ def _their_data(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
     )
 
 
-def _withdrawal(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
+def _withdrawal(sight: Sight) -> Verdict | None:
     if not sight.has("withdraws") or sight.has("call_for_projects", "organisation_applies"):
         return None
     if sight.cvs and not sight.in_subject("withdraws"):
@@ -112,27 +116,27 @@ def _speaks_of_candidature(sight: Sight) -> bool:
     return sight.has("subject_application", "applies", "applied_before") or "candidature" in sight.own.lower()
 
 
-def _written_by_a_machine(sight: Sight, _: Mapping[str, float]) -> Verdict | None:
+def _written_by_a_machine(sight: Sight) -> Verdict | None:
     """Out of office and non-delivery without a header that says so."""
     if sight.papers:
         return None
-    if sight.has("delivery_failure") and (
-        sight.in_subject("delivery_failure") or sight.hits["delivery_failure"].count > 1
-    ):
+    if _says_plainly(sight, "delivery_failure"):
         return Verdict(Kind.AUTOMATIC, ("delivery_failure",))
-    applying = first_person(sight)
-    if sight.has("out_of_office") and applying < FAIR and not sight.has("chaser", "adds"):
-        if sight.in_subject("out_of_office") or sight.hits["out_of_office"].count > 1:
-            return Verdict(Kind.AUTOMATIC, ("out_of_office",))
-    if sight.has("receipt") and applying < FAIR and (sight.in_subject("receipt") or sight.hits["receipt"].count > 1):
-        if not (sight.answers and sight.has("chaser", "thanks")):
-            return Verdict(Kind.AUTOMATIC, ("receipt",))
-    if sight.has("calendar_words") and applying < FAIR and any("agenda" in note for note in sight.notes):
-        return Verdict(Kind.AUTOMATIC, ("calendar_words",))
+    if first_person(sight) >= FAIR:
+        return None
+    if _says_plainly(sight, "out_of_office") and not sight.has("chaser", "adds"):
+        return Verdict(Kind.AUTOMATIC, ("out_of_office",))
+    if _says_plainly(sight, "receipt") and not (sight.answers and sight.has("chaser", "thanks")):
+        return Verdict(Kind.AUTOMATIC, ("receipt",))
     return None
 
 
-def _to_many(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+def _says_plainly(sight: Sight, cue: str) -> bool:
+    """In the subject, or more than once."""
+    return cue in sight.hits and (sight.in_subject(cue) or sight.hits[cue].count > 1)
+
+
+def _to_many(sight: Sight) -> Verdict | None:
     bulk = sight.score(Speaks.BULK)
     if bulk < STRONG or sight.papers:
         return None
@@ -141,14 +145,14 @@ def _to_many(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     return Verdict(Kind.BULK, ("newsletter", "advert"))
 
 
-def _business(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+def _business(sight: Sight) -> Verdict | None:
     """Invoices, calls for projects, offers to circulate, agencies: other mail, unless somebody applies in it."""
     other = sum(sight.hits[cue].cue.weight for cue in _BUSINESS if cue in sight.hits)
     if other < STRONG:
         return None
     because = tuple(cue for cue in _BUSINESS if cue in sight.hits)
     applying = first_person(sight)
-    papers = papers_weight(sight, weights)
+    papers = papers_weight(sight)
     speaks = sight.has("applies", "encloses_papers", "internship")
     if not speaks:
         if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
@@ -170,7 +174,7 @@ def _business(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
     return doubt("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
 
 
-def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+def _somebody_else(sight: Sight) -> Verdict | None:
     """A relative, an adviser, or somebody who recommends."""
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
         if sight.cvs or sight.has("internship") or sight.links:
@@ -184,9 +188,8 @@ def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None
     served = any(note.startswith("service de l’emploi") for note in sight.notes)
     if sight.has("about_oneself", "encloses_papers") or (sight.has("applies") and not served):
         return None
-    if sight.has("employment_adviser", "adviser_transmits") and (served or sight.has("employment_adviser")):
-        if sight.cvs:
-            return _by_an_adviser(sight)
+    if sight.cvs and (sight.has("employment_adviser") or (served and sight.has("adviser_transmits"))):
+        return _by_an_adviser(sight)
     if sight.cvs:
         return doubt("quelqu’un transmet ou recommande le CV d’une autre personne", "somebody_else", "cv")
     if sight.answers or sight.has("chaser") or _asks_about_the_post(sight):
@@ -196,7 +199,9 @@ def _somebody_else(sight: Sight, weights: Mapping[str, float]) -> Verdict | None
 
 def _by_an_adviser(sight: Sight) -> Verdict:
     if len(sight.cvs) > 1:
-        return doubt("un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits")
+        return doubt(
+            "un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits"
+        )
     note = "transmise par un conseiller à l’emploi"
     return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
 
@@ -209,7 +214,7 @@ def _others_papers(sight: Sight) -> Verdict:
     return doubt("le CV joint n’est pas celui de la personne qui écrit", "cv")
 
 
-def _afterwards(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+def _afterwards(sight: Sight) -> Verdict | None:
     """What adds to an application, corrects it or chases it."""
     chases, adds, before = sight.has("chaser"), sight.has("adds"), sight.has("applied_before")
     whole = bool(sight.cvs) and (bool(sight.letters) or sight.has("applies"))
@@ -267,7 +272,7 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     return None
 
 
-def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
+def _question(sight: Sight) -> Verdict | None:
     """A question about the post, where nobody applies yet."""
     asks = _asks_about_the_post(sight)
     if not asks or sight.papers or (sight.has("internship") and sight.for_oneself):
@@ -276,7 +281,7 @@ def _question(sight: Sight, weights: Mapping[str, float]) -> Verdict | None:
         return None
     if _announces_attachments(sight) and declares(sight, "applies", "encloses_papers"):
         return None
-    weight = weights["question_mark"] * sight.question
+    weight = sight.weights["question_mark"] * sight.question
     if "asks_about_post" in sight.hits:
         hit = sight.hits["asks_about_post"]
         weight += hit.cue.weight + min(hit.count - 1, 4) * 0.4
@@ -300,36 +305,59 @@ def _announces_attachments(sight: Sight) -> bool:
     return declares(sight, "attaches")
 
 
-def _application(sight: Sight, weights: Mapping[str, float]) -> Verdict:
-    """An application by its pieces and words, a doubt where they are thin, other mail where there is neither."""
-    papers = papers_weight(sight, weights)
+def _application(sight: Sight) -> Verdict:
+    """An application by its pieces or its words, a doubt where they are thin, other mail where there is neither."""
+    return _by_papers(sight) or _by_words(sight) or _asking(sight) or _thin(sight) or Verdict(Kind.OTHER)
+
+
+def _because(sight: Sight) -> tuple[str, ...]:
+    cues = (*_FIRST_PERSON, "subject_application", "spontaneous", "internship")
+    return tuple(cue for cue in cues if sight.has(cue))
+
+
+def _by_papers(sight: Sight) -> Verdict | None:
     words = sight.score(Speaks.APPLICATION)
-    told = words + min(sum(item.weight for item in sight.recipients), 2.0)
-    applying = first_person(sight)
-    because = tuple(
-        cue for cue in (*_FIRST_PERSON, "subject_application", "spontaneous", "internship") if sight.has(cue)
-    )
-    if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and applying >= WEAK):
-        return Verdict(Kind.APPLICATION, ("cv", "letter", *because))
-    unreadable = [piece for piece in sight.attached if piece.document.state is not DocumentState.READ]
-    if (unreadable or sight.links) and words >= FAIR:
-        return Verdict(Kind.APPLICATION, ("cloud_link", *because))
-    for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
+    if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and first_person(sight) >= WEAK):
+        return Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
+    if words >= FAIR and (_unreadable(sight) or sight.links):
+        return Verdict(Kind.APPLICATION, ("cloud_link", *_because(sight)))
+    return None
+
+
+def _by_words(sight: Sight) -> Verdict | None:
+    """Somebody applies without a document of an application: forgotten, to follow, or not thought of."""
+    words = sight.score(Speaks.APPLICATION)
     if sight.we and not sight.pieces and not declares(sight, "encloses_papers"):
         return Verdict(Kind.OTHER, ("organisation_applies",))
     if sight.has("internship") and words >= FAIR and sight.for_oneself:
-        return Verdict(Kind.APPLICATION, because)
-    if words >= STRONG and for_a_post and (applying >= FAIR or sight.has("internship", "spontaneous")):
-        return Verdict(Kind.APPLICATION, because)
+        return Verdict(Kind.APPLICATION, _because(sight))
+    for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
+    seeks = first_person(sight) >= FAIR or sight.has("internship", "spontaneous")
+    if words >= STRONG and for_a_post and seeks:
+        return Verdict(Kind.APPLICATION, _because(sight))
     if words >= FAIR and _announces_attachments(sight):
-        return Verdict(Kind.APPLICATION, ("attaches", *because))
+        return Verdict(Kind.APPLICATION, ("attaches", *_because(sight)))
+    return None
+
+
+def _asking(sight: Sight) -> Verdict | None:
+    words = sight.score(Speaks.APPLICATION)
     if _asks_about_the_post(sight) or (sight.question and words >= FAIR and not _announces_attachments(sight)):
         return Verdict(Kind.ENQUIRY, ("asks_about_post", "question_mark"))
-    if papers:
+    return None
+
+
+def _thin(sight: Sight) -> Verdict | None:
+    """What a person must look at: a letter or a word of candidature that nothing goes with, a scan without a word."""
+    if papers_weight(sight):
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
-    if words >= FAIR and told >= FAIR:
-        return doubt("parle de candidature, sans pièce et sans rien dire de précis", *because)
-    opaque = [piece for piece in unreadable if piece.document.state in _OPAQUE]
+    if sight.score(Speaks.APPLICATION) >= FAIR:
+        return doubt("parle de candidature, sans pièce et sans rien dire de précis", *_because(sight))
+    opaque = [piece for piece in _unreadable(sight) if piece.document.state in _OPAQUE]
     if opaque and not sight.own.strip() and not sight.score(Speaks.OTHER):
         return doubt("un document que personne n’a pu lire, sans un mot d’explication", "unreadable")
-    return Verdict(Kind.OTHER, tuple(hit for hit in sight.hits if sight.hits[hit].cue.speaks is Speaks.OTHER))
+    return None
+
+
+def _unreadable(sight: Sight) -> tuple[Piece, ...]:
+    return tuple(piece for piece in sight.attached if piece.document.state is not DocumentState.READ)

@@ -1,11 +1,11 @@
-"""The papers that candidates and others attach, as lines of text: CVs and letters of a dozen trades, and what is neither."""
+"""The papers that candidates and others attach, as lines: CVs and letters of several trades, and what is neither."""
 
 from __future__ import annotations
 
 import functools
 import io
 
-# trade: (title, jobs, degrees, skills, why, town)
+# By trade: its title, jobs, degrees, skills, what draws people to it, and a town.
 TRADES = {
     "urbanisme": (
         "Chargée de mission politique de la ville",
@@ -124,20 +124,20 @@ def _letter(full: str, address: str, trade: str, seed: int) -> list[str]:
     title, jobs, degrees, skills, why, town = TRADES[trade]
     opening = [
         f"Votre offre d'emploi a retenu toute mon attention, car {why} est au cœur de mon parcours.",
-        f"Actuellement en poste comme {title.lower()}, je souhaite mettre mon expérience au service de votre association.",
+        f"Actuellement en poste comme {title.lower()}, je souhaite mettre mon expérience à votre service.",
         f"C'est avec enthousiasme que je vous adresse ma candidature : {why}, voilà ce qui me fait avancer.",
     ][seed % 3]
     middle = [
-        f"Pendant quatre ans, j'ai exercé le métier suivant : {jobs[0].lower()}. J'y ai appris à écouter les partenaires,",
+        f"Pendant quatre ans, j'ai exercé ce métier : {jobs[0].lower()}. J'y ai appris à écouter les partenaires,",
         "à tenir les délais et à rendre compte. Cette expérience m'a donné le goût du travail collectif et m'a appris",
         f"à mener plusieurs dossiers de front. Ma formation ({degrees[0]}) m'a apporté de solides bases, que j'ai",
         f"complétées sur le terrain : {skills.lower()}.",
         "Je suis convaincue que mes compétences et ma motivation répondront à vos attentes.",
     ]
     closing = [
-        "Je me tiens à votre disposition pour un entretien et vous prie d'agréer, Madame, Monsieur, mes salutations distinguées.",
-        "Je serais heureuse de vous exposer mes motivations de vive voix. Veuillez agréer, Madame, l'expression de ma considération.",
-        "Dans l'attente de vous rencontrer, je vous prie de croire, Madame la Directrice, à l'assurance de mes respectueuses salutations.",
+        "Je me tiens à votre disposition pour un entretien et vous prie d'agréer, Madame, mes salutations distinguées.",
+        "Je serais heureuse de vous exposer mes motivations de vive voix. Veuillez agréer, Madame, ma considération.",
+        "Dans l'attente de vous rencontrer, je vous prie de croire, Madame, à mes respectueuses salutations.",
     ][seed % 3]
     head = [full, town, address, "", "Association Villes au Carré", "À l'attention de Madame la Directrice", ""]
     subject = "Objet : candidature"

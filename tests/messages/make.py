@@ -87,8 +87,7 @@ def scenarios() -> list[Scenario]:
     for path in sorted((HERE / "scenarios").glob("*.txt")):
         head, *blocks = path.read_text(encoding="utf-8").split("\n=== ")
         defaults = dict(line.split(": ", 1) for line in head.split("\n") if ": " in line and not line.startswith("#"))
-        for block in blocks:
-            found.append(_scenario(path.stem, block, defaults))
+        found += (_scenario(path.stem, block, defaults) for block in blocks)
     return found
 
 
@@ -117,7 +116,8 @@ def octets_of(scenario: Scenario, everything: dict[str, Scenario]) -> bytes:
         inner = octets_of(everything[scenario.get("E")], everything)
         name = _encoded(scenario.get("N", "message transféré.eml"))
         parts.append(
-            f'Content-Type: message/rfc822; name="{name}"\r\nContent-Disposition: attachment; filename="{name}"\r\n\r\n'.encode()
+            f'Content-Type: message/rfc822; name="{name}"\r\n'.encode()
+            + f'Content-Disposition: attachment; filename="{name}"\r\n\r\n'.encode()
             + inner
         )
     head = _head(scenario, client)
