@@ -138,13 +138,10 @@ def _pieces(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, l
 
 def _replies(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, sa.Row[Any]]:
     columns = (acts.c.application_id, acts.c.kind, acts.c.state, acts.c.done_at, acts.c.payload)
-    query = (
+    query: sa.Select[Any] = (
         sa.select(*columns).where(_within(acts.c.application_id, ids), acts.c.kind.in_(_REPLIES)).order_by(acts.c.id)
     )
-    found: dict[int, sa.Row[Any]] = {}
-    for row in connection.execute(query):
-        found[row.application_id] = row
-    return found
+    return {row.application_id: row for row in connection.execute(query)}
 
 
 def _reasons(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, str]:
