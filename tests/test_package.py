@@ -34,6 +34,17 @@ def package(tmp_path_factory) -> Path:
     return next(folder.glob("*.deb"))
 
 
+def test_the_requirements_of_an_installation_are_those_of_the_lock():
+    if shutil.which("uv") is None:
+        missing("uv is not on PATH")
+    made = subprocess.run([str(_ROOT / "dev"), "requirements"], check=True, capture_output=True, text=True).stdout
+
+    assert made == (_ROOT / "systemd/requirements.txt").read_text(), "run: ./dev requirements >systemd/requirements.txt"
+    pinned = [line for line in made.splitlines() if line and not line.startswith(" ")]
+    assert all("==" in line for line in pinned)
+    assert made.count("--hash=sha256:") >= len(pinned)
+
+
 def test_the_package_names_what_it_needs_and_carries_no_path_of_the_machine_it_was_built_on(package, tmp_path):
     control = subprocess.run(["dpkg-deb", "-f", str(package)], check=True, capture_output=True, text=True).stdout
     assert "Depends: python3 (>= 3.11), python3 (<< 3.12), libseccomp2" in control
