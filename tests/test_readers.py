@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ import pytest
 from inbox_agent import sandbox
 from inbox_agent.adapters import readers
 from inbox_agent.adapters.readers import ChildReaders, ReaderLimits
-from inbox_agent.application import Reading
+from inbox_agent.application import Document, DocumentKind, DocumentState, Evidence, Kind, Reading, Where
 from inbox_agent.errors import AgentError, FileStoreError
 from inbox_agent.offer import Staff
 from inbox_agent.ports import Unread
@@ -283,6 +285,37 @@ def test_what_the_machine_lacks_is_a_warning() -> None:
     assert len(sandbox.Confinement(None, seccomp=False).warnings) == 2
 
 
+_CONFINE = """
+import sys
+if sys.argv[1] == "without seccomp":
+    sys.modules["pyseccomp"] = None
+from inbox_agent import sandbox
+if sys.argv[1] == "without landlock":
+    sandbox._ABI_QUERY = 1 << 20  # the kernel refuses it as one without Landlock does
+told = sandbox.confine(sandbox.Ceiling(memory=1 << 30, file=1 << 20), writable=None)
+print(told.landlock is not None, told.seccomp)
+"""
+
+
+@pytest.mark.skipif(sandbox.confinement().warnings != (), reason="this machine lacks Landlock or seccomp")
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [("whole", "True True"), ("without seccomp", "True False"), ("without landlock", "False True")],
+)
+def test_a_machine_that_lacks_a_layer_uses_the_others(machine: str, told: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _CONFINE, machine], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == told
+
+
+def test_a_child_that_is_started_ahead_is_the_one_that_reads(stub: None, spool: Path) -> None:
+    children = ChildReaders(shipped("rules"), (), NOBODY)
+    children.warm()
+    pid = children._children[0].process.pid
+    assert _subjects(list(children.read([_spooled(spool, _application("x"))]))) == ["x"]
+    assert children._children[0].process.pid == pid
+    children.close()
+
+
 @pytest.mark.parametrize("made", ["link", "other size", "other name", "extra"])
 def test_files_that_are_not_what_the_reading_says_are_not_believed(made: str, tmp_path: Path) -> None:
     folder = tmp_path / "made"
@@ -299,56 +332,55 @@ def test_files_that_are_not_what_the_reading_says_are_not_believed(made: str, tm
     assert not (tmp_path / "place").exists()
 
 
-def test_a_reading_with_a_wrong_type_is_not_believed() -> None:
-    value = _reading("1.bin").to_json()
-    readers._check_types(Reading.from_json(value))
-    for change in (
+@pytest.mark.parametrize(
+    "change",
+    [
         {"subject": 3},
         {"notes": [None]},
         {"size": "3"},
+        {"size": True},
+        {"received": "2024-02-13T00:00:00"},
         {"candidate": {"name": 1, "given": "", "surname": "", "address": None}},
-    ):
-        with pytest.raises(TypeError):
-            readers._check_types(Reading.from_json(value | change))
+        {"evidence": [{"test": "x", "found": "y", "weight": "heavy"}]},
+    ],
+)
+def test_a_reading_with_a_wrong_type_is_not_believed(change: dict[str, object]) -> None:
+    value = _reading("1.bin").to_json()
+    readers._check_types(Reading.from_json(value))
+    with pytest.raises(TypeError):
+        readers._check_types(Reading.from_json(value | change))
 
 
 def _reading(file: str) -> Reading:
-    document = {
-        "name": "CV.pdf",
-        "kind": "cv",
-        "where": "attachment",
-        "state": "read",
-        "pages": 1,
-        "part": "2",
-        "media_type": "application/pdf",
-        "size": 3,
-        "sha256": "x",
-        "file": file,
-        "notes": [],
-        "why": [],
-    }
-    return Reading.from_json(
-        {
-            "sha256": "x",
-            "size": 1,
-            "fingerprint": "x",
-            "kind": "application",
-            "offer": None,
-            "candidate": None,
-            "sender": None,
-            "subject": "",
-            "message_id": None,
-            "thread": [],
-            "language": "fr",
-            "received": None,
-            "date": None,
-            "documents": [document],
-            "evidence": [],
-            "authentication": [],
-            "notes": [],
-            "links": [],
-            "likely": [],
-        }
+    document = Document(
+        name="CV.pdf",
+        kind=DocumentKind.CV,
+        where=Where.ATTACHMENT,
+        state=DocumentState.READ,
+        pages=1,
+        part="2",
+        media_type="application/pdf",
+        size=3,
+        sha256="x",
+        file=file,
+        why=(Evidence("headings", "Formation", 1),),
+    )
+    return Reading(
+        sha256="x",
+        size=1,
+        fingerprint="x",
+        kind=Kind.APPLICATION,
+        offer=None,
+        candidate=None,
+        sender=None,
+        subject="",
+        message_id=None,
+        thread=(),
+        language="fr",
+        received=datetime(2024, 2, 13, tzinfo=UTC),
+        date=None,
+        documents=(document,),
+        evidence=(Evidence("tried", "x", 1.5),),
     )
 
 

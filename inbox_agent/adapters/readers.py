@@ -16,6 +16,7 @@ could see is the messages that it is given until it is replaced.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -31,8 +32,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
+import typing
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +45,7 @@ from inbox_agent.application import Reading
 from inbox_agent.errors import AgentError, FileStoreError
 from inbox_agent.failpoint import reach
 from inbox_agent.ports import Unread
+from inbox_agent.sandbox import Confinement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,6 +131,7 @@ class ChildReaders:
         self._scratch = scratch
         self._workers = workers
         self._stillborn = 0
+        self._confined: Confinement | None = None
         self._unsynced: set[Path] = set()
         self._children: list[_Child] = []
         self._selector = selectors.DefaultSelector()
@@ -149,6 +156,11 @@ class ChildReaders:
         finally:  # Left early: what is being read is for nobody.
             for child in [child for child in self._children if child.jobs]:
                 self._end(child)
+
+    def warm(self) -> None:
+        """Start the first child now, without waiting: it gets ready while the caller prepares its work."""
+        if not self._children:
+            self._start(cautious=False)
 
     def close(self) -> None:
         """End the children."""
@@ -235,6 +247,7 @@ class ChildReaders:
     ) -> None:
         if "ready" in answer:
             child.begin(self._wall(child))
+            self._tell(Confinement(answer.get("landlock"), seccomp=bool(answer.get("seccomp"))))
             return
         if not child.jobs or answer.get("job") != child.jobs[0].rank:
             child.why = "nonsense: an answer that was not asked for"
@@ -252,6 +265,12 @@ class ChildReaders:
             self._failed(job, why[:100], waiting, results)
             return
         results[job.rank] = reading
+
+    def _tell(self, confined: Confinement) -> None:
+        if confined != self._confined:
+            self._confined = confined
+            for warning in confined.warnings:
+                logger.warning("readers: %s", warning)
 
     def _checked(self, child: _Child, job: _Job, answer: dict[str, Any]) -> Reading:
         """The Reading if every part of it is what it must be; its documents are then in their place."""
@@ -473,31 +492,32 @@ def _synced(folder: Path) -> None:
         raise FileStoreError(f"the spool {folder} cannot be written ({error.strerror}).") from error
 
 
-def _check_types(reading: Reading) -> None:
-    """Raise TypeError unless every field is of its declared type: a child that was taken over may say anything."""
-    texts = (reading.sha256, reading.fingerprint, reading.subject, reading.language)
-    optional = (reading.offer, reading.sender, reading.message_id, reading.never_answer, reading.bounced, reading.doubt)
-    many = (*reading.thread, *reading.authentication, *reading.notes, *reading.links, *reading.likely)
-    for value in (*texts, *many, *(value for value in optional if value is not None)):
-        _is(value, str)
-    _is(reading.size, int)
-    for document in reading.documents:
-        for value in (document.name, document.part, document.media_type, document.sha256, *document.notes):
-            _is(value, str)
-        _is(document.size, int)
-        _is(document.pages if document.pages is not None else 0, int)
-        _is(document.file if document.file is not None else "", str)
-    for evidence in (*reading.evidence, *(item for document in reading.documents for item in document.why)):
-        _is(evidence.test, str)
-        _is(evidence.found, str)
-        if not isinstance(evidence.weight, int | float):
-            raise TypeError("a weight that is no number")
-    if reading.candidate is not None:
-        person = reading.candidate
-        for value in (person.name, person.given, person.surname, person.address or ""):
-            _is(value, str)
+def _check_types(value: object, declared: Any = Reading) -> None:
+    """Raise TypeError unless it is what its type says, all through: a child that was taken over may say anything."""
+    if isinstance(declared, types.UnionType):
+        matching = [kind for kind in declared.__args__ if kind is not types.NoneType]
+        if value is not None:
+            _check_types(value, matching[0])
+    elif typing.get_origin(declared) is tuple:
+        _is(value, tuple)
+        for item in typing.cast("tuple[object, ...]", value):
+            _check_types(item, declared.__args__[0])
+    elif dataclasses.is_dataclass(declared):
+        _is(value, declared)
+        for name, kind in _fields_of(typing.cast("type", declared)):
+            _check_types(getattr(value, name), kind)
+    elif declared is datetime:
+        if not isinstance(value, datetime) or value.tzinfo is None:
+            raise TypeError("an aware time expected")
+    elif declared is not float or type(value) is not int:
+        _is(value, declared)
 
 
-def _is(value: object, kind: type) -> None:
+@cache
+def _fields_of(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple(typing.get_type_hints(kind).items())
+
+
+def _is(value: object, kind: Any) -> None:
     if type(value) is not kind:
         raise TypeError(f"{kind.__name__} expected")
