@@ -205,7 +205,7 @@ def _by_keywords(
     return weight, Evidence("offer_keyword", ", ".join(f"« {keyword} »" for keyword in found), weight)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _folded(text: str) -> tuple[str, ...]:
     return tuple(_stem(word) for word in cut(text).words)
 

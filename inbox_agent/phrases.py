@@ -84,6 +84,7 @@ def _blank(found: re.Match[str]) -> str:
     return " " * len(found[0])
 
 
+@lru_cache(maxsize=32)  # the texts of one message, each asked for by several tests
 def cut(text: str) -> Words:
     """The words of a text, as phrases are compared with them."""
     text = text[:LONGEST]
