@@ -568,6 +568,23 @@ def ask(  # noqa: PLR0913 - one request
     )
 
 
+def check_request(installation: Installation, number: int, offer: str | None) -> None:
+    """Raises AgentError for a number or an offer that is not known."""
+    with installation.journal.snapshot() as connection:
+        if connection.scalar(sa.select(messages.c.id).where(messages.c.id == number)) is None:
+            raise AgentError(f"there is no message {number}. The digest and the board show the numbers.")
+    if not _known(installation, offer):
+        known = ", ".join(sorted(item.id for item in installation.offers))
+        raise AgentError(f'there is no offer "{offer}". There are: {known}')
+
+
+def request(installation: Installation, number: int, saying: Saying, offer: str | None, *, who: str) -> int:
+    """Write down what a command asks for; the number of the request."""
+    with installation.journal.transaction("asked") as write:
+        ask(write, number, saying, offer, who=who, at=text(installation.clock.now()))
+        return int(write.connection.scalar(sa.select(sa.func.max(requests.c.id))) or 0)
+
+
 def hear(write: Write, installation: Installation, message_id: int, reading: Reading) -> None:
     """What an answer to a digest asks for; from anybody who cannot be believed, that it was refused."""
     config = installation.config

@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pytest
 
 from association import OFFER, SECOND_OFFER, association, candidature, paper
+from inbox_agent.cli import app
+from inbox_agent.errors import AgentError
 from making import eml, scanned_pdf
+from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,8 +218,6 @@ def test_another_offer_takes_files_and_register_along(asso):
 
     assert all(name.startswith(f"{SECOND_OFFER}/") for name in asso.files())
     assert record(asso)["application"]["offer"] == SECOND_OFFER
-    import openpyxl
-
     old = openpyxl.load_workbook(asso.archive / OFFER / "suivi.xlsx").active
     new = openpyxl.load_workbook(asso.archive / SECOND_OFFER / "suivi.xlsx").active
     assert not any("DUPONT" in str(cell.value).upper() for row in old for cell in row)
@@ -302,3 +304,89 @@ def test_a_crash_between_a_move_and_its_correction_changes_nothing(asso):
 
     assert asso.where("<doute@example.org>") == [COMPLETE]
     assert asso.reply_templates == ["complete"]
+
+
+# --- by command ------------------------------------------------------------------------------------------------
+
+
+def run(asso: Association, *words: str) -> tuple[int, str]:
+    """A command of the program; the service runs on."""
+    result = CliRunner().invoke(app, [*words, "--config", str(asso.config)], catch_exceptions=True)
+    if isinstance(result.exception, AgentError):
+        return result.exception.exit_status, str(result.exception)
+    return result.exit_code, result.output
+
+
+def test_a_command_does_the_same_while_the_agent_runs(asso):
+    asso.deliver(candidature(message_id="<1@example.org>"))
+    asso.run_pass()
+
+    assert run(asso, "correct", "1", "late")[0] == 0
+    asso.run_pass()
+    assert asso.where("<1@example.org>") == [LATE]
+    assert run(asso, "correct", "1", "offer", SECOND_OFFER)[0] == 0
+    asso.run_pass()
+    assert asso.where("<1@example.org>")[0].startswith(f"{TREE}/{SECOND_OFFER}/")
+    assert run(asso, "correct", "1", "no")[0] == 0
+    asso.run_pass()
+    assert asso.where("<1@example.org>") == ["INBOX"]
+    assert run(asso, "correct", "1", "yes")[0] == 0
+    asso.run_pass()
+
+    assert asso.where("<1@example.org>")[0].startswith(f"{TREE}/{SECOND_OFFER}/")
+    assert asso.reply_templates == ["complete"]
+    assert len([item for item in record(asso)["events"] if "commande" in (item["who"] or "")]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("99", "yes"), 1, "no message 99"),
+        (("1", "offer", "jardinier"), 1, OFFER),
+        (("1", "maybe"), 2, "say one of"),
+        (("1", "offer"), 2, "wants an id"),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_told_at_once(asso, words, status, said):
+    asso.deliver(candidature(message_id="<1@example.org>"))
+    asso.run_pass()
+
+    found, text = run(asso, "correct", *words)
+
+    assert found == status
+    assert said in text
+
+
+def test_two_corrections_at_once_end_with_the_last_word(asso):
+    asso.deliver(candidature(message_id="<1@example.org>"))
+    asso.run_pass()
+    run(asso, "correct", "1", "no")
+    run(asso, "correct", "1", "incomplete")
+
+    for _ in range(3):
+        asso.run_pass()
+
+    assert asso.where("<1@example.org>") == [INCOMPLETE]
+    assert asso.reply_templates == ["complete"]
+
+
+def test_what_staff_corrected_becomes_labelled_cases(asso, tmp_path):
+    asso.deliver(doubtful())
+    asso.deliver(candidature(message_id="<1@example.org>"))
+    asso.deliver(doubtful("<2@example.org>"))
+    asso.run_pass()
+    asso.move("<doute@example.org>", "INBOX")
+    asso.move("<1@example.org>", "INBOX")
+    asso.move("<2@example.org>", f"{TREE}/{SECOND_OFFER}/Incomplètes")
+    asso.run_pass()
+
+    status, text = run(asso, "corrections", "--export", str(tmp_path / "cases"))
+
+    assert status == 0, text
+    labels = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "cases").glob("*.json")}
+    assert labels == {
+        "1": {"kind": "other", "offer": None},
+        "2": {"kind": "other", "offer": None},
+        "3": {"kind": "application", "offer": SECOND_OFFER},
+    }
+    assert all((tmp_path / "cases" / f"{name}.eml").stat().st_size for name in labels)
