@@ -35,6 +35,7 @@ from inbox_agent.adapters.connection import (
     require_private,
     tls_context,
 )
+from inbox_agent.adapters.folder_names import FolderNames, ListedFolder, special_folder
 from inbox_agent.adapters.imap_session import (
     AbortError,
     Error,
@@ -97,25 +98,6 @@ _REMEDIES = {
     "CONTACTADMIN": "ask the server's administrator",
     "PRIVACYREQUIRED": 'set tls to "implicit" or "starttls"',
 }
-# RFC 6154 attribute → names that mail programs give such folders in French and English, compared in lower case.
-_NAMES = {
-    "\\Drafts": ("drafts", "brouillons", "draft", "brouillon"),
-    "\\Sent": (
-        "sent",
-        "sent items",
-        "sent messages",
-        "sent mail",
-        "envoyés",
-        "éléments envoyés",
-        "messages envoyés",
-        "objets envoyés",
-        "courrier envoyé",
-        "envoyes",
-    ),
-    "\\Junk": ("junk", "spam", "indésirables", "courrier indésirable", "junk e-mail", "pourriel"),
-    "\\Trash": ("trash", "corbeille", "deleted items", "deleted messages", "éléments supprimés"),
-    "\\Archive": ("archive", "archives"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +120,6 @@ class ImapSettings:
     def place(self) -> str:
         """As error sentences name the server."""
         return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A line of LIST."""
-
-    wire: bytes
-    name: str
-    attributes: frozenset[str]
-
-    @property
-    def can_be_opened(self) -> bool:
-        return not self.attributes & {"\\noselect", "\\nonexistent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +147,8 @@ class ImapMailbox:
         self._session = session
         self._settings = settings
         self._lost: str | None = None
-        self._prefix = ""
-        self._separator: str | None = "/"
-        self._names: dict[str, bytes] = {}
+        self._naming = FolderNames()
+        self._known: dict[str, ListedFolder] = {}  # By our names, as LIST last showed them.
         self._selected: tuple[bytes, FolderState] | None = None  # What the caller selected.
         self._open: bytes | None = None  # What is selected on the wire, for writing.
         self._facts: dict[int, _Facts] = {}
@@ -310,17 +278,7 @@ class ImapMailbox:
 
     def special(self, use: str) -> str | None:
         """The folder of that use, by attribute or else by name in French or English; see ports.Mailbox."""
-        folders = [item for item in self._list() if item.can_be_opened]
-        for item in folders:
-            if use.lower() in item.attributes:
-                return item.name
-        ranked = [
-            (names.index(last), item.name.count("/"), item.name)
-            for names in (_NAMES.get(use, ()),)
-            for item in folders
-            if (last := item.name.rpartition("/")[2].lower()) in names
-        ]
-        return min(ranked)[2] if ranked else None
+        return special_folder(self._list(), use)
 
     def folders(self) -> Sequence[str]:
         """Every folder that can be opened, by our names, sorted."""
@@ -378,51 +336,34 @@ class ImapMailbox:
 
     def _learn_names(self) -> None:
         """Prefix and separator of the personal folders: by NAMESPACE, else by what LIST shows."""
-        if self._session.has_capability("NAMESPACE"):
-            personal = self._session.namespace().personal
-            if personal:
-                prefix, separator = personal[0]
-                self._prefix, self._separator = from_wire(prefix) or "", separator or None
-                return
+        if self._session.has_capability("NAMESPACE") and (personal := self._session.namespace().personal):
+            prefix, separator = personal[0]
+            self._naming = FolderNames(from_wire(prefix) or "", separator or None)
+            return
         root = self._session.list_folders("", "")
-        self._separator = _text(root[0][1]) if root else "/"
-        beneath_inbox = f"INBOX{self._separator}"
-        names = [_text(name) or "" for _, _, name in self._session.list_folders()]
-        others = [name for name in names if name.upper() != "INBOX"]
-        if self._separator and others and all(name.upper().startswith(beneath_inbox) for name in others):
-            self._prefix = others[0][: len(beneath_inbox)]
+        names = [from_wire(name) or "" for _, _, name in self._session.list_folders()]
+        self._naming = FolderNames.shown_by(_text(root[0][1]) or None if root else "/", names)
 
     # Names.
 
     def _wire(self, folder: str) -> bytes:
-        if folder.upper() == "INBOX":
-            return b"INBOX"
-        if folder in self._names:
-            return self._names[folder]
-        parts = folder.split("/")
-        separator = self._separator or "-"
-        return to_wire(self._prefix + separator.join(part.replace(separator, "-") for part in parts))
+        known = self._known.get(folder)
+        return to_wire(self._naming.theirs(folder)) if known is None else known.wire
 
-    def _ours(self, text: str) -> str:
-        if text.upper() == "INBOX":
-            return "INBOX"
-        inner = text.removeprefix(self._prefix)
-        return inner.replace(self._separator, "/") if self._separator else inner
+    def _ours(self, wire: bytes) -> str:
+        return self._naming.ours(from_wire(wire) or "")
 
-    def _list(self) -> list[_Folder]:
-        found: dict[str, _Folder] = {}
+    def _list(self) -> list[ListedFolder]:
+        lines = []
         for attributes, _, name in self._run("listing folders", self._session.list_folders):
             text = from_wire(name)
             if text is None:
                 _log.warning("imap_folder_name_undecodable place=%s", self._settings.place)
                 continue
             wire = to_wire(text) if isinstance(name, str) else name
-            folder = _Folder(wire, self._ours(text), frozenset(_text(item).lower() for item in attributes))
-            # Two may have one name of ours (INBOX.Sent and Sent): the one under the prefix is meant.
-            if folder.name not in found or text.startswith(self._prefix):
-                found[folder.name] = folder
-        self._names = {folder.name: folder.wire for folder in found.values()}
-        return list(found.values())
+            lines.append((wire, text, frozenset(_text(item).lower() for item in attributes)))
+        self._known = self._naming.by_our_name(lines)
+        return list(self._known.values())
 
     # Opening.
 
@@ -450,7 +391,7 @@ class ImapMailbox:
         wire, before = self._selected
         if self._open == wire:
             return
-        state = self._run("opening the folder again", self._select, wire, self._ours(from_wire(wire) or ""))
+        state = self._run("opening the folder again", self._select, wire, self._ours(wire))
         self._require_same(state.uidvalidity, before.uidvalidity)
 
     def _examine(self, wire: bytes) -> bool:
