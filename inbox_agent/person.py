@@ -179,7 +179,10 @@ def _best(named: PersonName | None, written: PersonName | None, in_papers: list[
     """The display name, unless signature and papers agree on somebody else; accents from where they are kept."""
     others = [name for name in (written, *in_papers) if name is not None]
     if named is None:
-        return _with_accents(others[0], others[1:]) if others else None
+        if not others:
+            return None
+        fuller = next((name for name in others if _abbreviates(others[0], name)), None)
+        return fuller or _with_accents(others[0], others[1:])
     if (
         written is not None
         and in_papers
@@ -232,6 +235,8 @@ def _is_name(part: str, no_names: Collection[str]) -> bool:
 def _split(words: list[str], addr_spec: str) -> PersonName | None:
     """Which words are the surname."""
     capitals = [len(word.rstrip(".")) > 1 and word.isupper() for word in words]
+    if len(words[0].rstrip(".")) == 1:
+        return PersonName(words[0].upper(), well_cased(" ".join(words[1:])))
     if any(capitals) and not all(capitals):
         return _by_capitals(words, capitals)
     if fold(words[0]) in _PARTICLES and fold(words[0]) not in GIVEN_NAMES:

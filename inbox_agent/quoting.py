@@ -80,13 +80,14 @@ _MAILBOX = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A message inside the text of another, as the header lines above it say."""
+    """A message inside the text of another, as the header lines above it say; `whole` with what it quotes itself."""
 
     from_: Address | None
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
     subject: str
     text: str
+    whole: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,7 @@ def _from_header_block(lines: list[str], at: int) -> Forwarded:
         cc=addresses_in(values.get("cc", "")),
         subject=values.get("subject", "").strip(),
         text=_cut_again(lines[end:]),
+        whole="\n".join(lines[end:]).strip(),
     )
 
 
@@ -243,7 +245,8 @@ def _from_introduction(lines: list[str], at: int) -> Forwarded:
         introduction += " " + lines[end]
         end += 1
     addresses = addresses_in(introduction)
-    return Forwarded(addresses[-1] if addresses else None, (), (), "", _cut_again(lines[end:]))
+    whole = "\n".join(lines[end:]).strip()
+    return Forwarded(addresses[-1] if addresses else None, (), (), "", _cut_again(lines[end:]), whole)
 
 
 def _cut_again(lines: list[str]) -> str:

@@ -153,7 +153,7 @@ def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | N
     """The forwarded text as a message, with the outer one's attachments; staff's own forwards are looked through."""
     assert below.from_ is not None  # noqa: S101 the caller has looked
     if staff.includes(below.from_.addr_spec):
-        deeper = take_apart(below.text)
+        deeper = take_apart(below.whole)
         return _from_below(message, deeper.below, staff) if deeper.below and deeper.below.from_ else None
     return dataclasses.replace(
         message,
@@ -440,9 +440,8 @@ def _sender(case: _Case, message: Message) -> Address | None:
 def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) -> str | None:
     """Where a reply may go: the sender, or the candidate's own address in the papers or the text."""
     inside = [piece.text for piece in sight.cvs] + [piece.text for piece in sight.letters]
-    written = [
-        spec for text in (*inside[:3], case.text) for spec in addresses_written(text) if _may_be_a_candidate(case, spec)
-    ]
+    texts = (case.text, *inside[:3]) if sender is None else (*inside[:3], case.text)
+    written = [spec for text in texts for spec in addresses_written(text) if _may_be_a_candidate(case, spec)]
     if sender is None or not sender.addr_spec or found.third_party:
         if sender is not None and sender.addr_spec and _through_reply_to(case, sender):
             return sender.addr_spec
@@ -464,6 +463,7 @@ def _may_be_a_candidate(case: _Case, spec: str) -> bool:
     boards = case.rules.recognition.lists["job_boards"] | case.rules.recognition.lists["employment_services"]
     return not (
         case.staff.includes(spec)
+        or (guards.is_system_name(case.judged.from_[0].addr_spec) and domain == case.judged.from_[0].domain)
         or guards.is_system_name(spec)
         or any(domain == board or domain.endswith("." + board) for board in boards)
     )

@@ -181,14 +181,16 @@ def _somebody_else(sight: Sight) -> Verdict | None:
             note = "envoyée par un proche du candidat"
             return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
         return None
+    served = any(note.startswith("service de l’emploi") for note in sight.notes)
+    if served and sight.cvs:
+        return _by_an_adviser(sight)
     if sight.others_cv and not declares(sight, *_FIRST_PERSON):
         return _others_papers(sight)
     if not sight.has("somebody_else"):
         return None
-    served = any(note.startswith("service de l’emploi") for note in sight.notes)
-    if sight.has("about_oneself", "encloses_papers") or (sight.has("applies") and not served):
+    if sight.has("about_oneself", "encloses_papers", "applies"):
         return None
-    if sight.cvs and (sight.has("employment_adviser") or (served and sight.has("adviser_transmits"))):
+    if sight.cvs and sight.has("employment_adviser"):
         return _by_an_adviser(sight)
     if sight.cvs:
         return doubt("quelqu’un transmet ou recommande le CV d’une autre personne", "somebody_else", "cv")
@@ -208,8 +210,7 @@ def _by_an_adviser(sight: Sight) -> Verdict:
 
 def _others_papers(sight: Sight) -> Verdict:
     """A CV that is not the writer's, without a word of who applies: an adviser's work, or a person's to sort out."""
-    served = any(note.startswith("service de l’emploi") for note in sight.notes)
-    if served or (sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else")):
+    if sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else"):
         return _by_an_adviser(sight)
     return doubt("le CV joint n’est pas celui de la personne qui écrit", "cv")
 

@@ -163,7 +163,10 @@ def test_staff_who_forward_a_message_as_an_attachment_do_the_same():
     assert [(d.kind, d.where) for d in reading.documents] == [(DocumentKind.CV, Where.FORWARDED)]
 
 
-BELOW = f"De : {JEANNE}\nEnvoyé : lundi 12 février 2024 10:00\nÀ : X\nObjet : Candidature\n\nJe vous adresse ma candidature."
+BELOW = (
+    f"De : {JEANNE}\nEnvoyé : lundi 12 février 2024 10:00\nÀ : X\nObjet : Candidature\n\n"
+    "Je vous adresse ma candidature."
+)
 
 
 def test_staff_who_answer_with_the_candidates_mail_below_are_among_themselves():
