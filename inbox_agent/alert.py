@@ -28,7 +28,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from inbox_agent.config import Alerts, Config, Organisation, Smtp, config_path, load_config
-from inbox_agent.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_USAGE, AgentError, ConfigError, Fault
+from inbox_agent.errors import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    AgentError,
+    AuthenticationError,
+    ConfigError,
+    Fault,
+    ImplausibleError,
+    TryAgainError,
+)
 from inbox_agent.installation import smtp_sender
 from inbox_agent.logs import start_logging
 from inbox_agent.message import Address
@@ -179,6 +189,40 @@ class Alarm:
             partial.replace(self._path)
         except OSError as error:
             _log.warning("alerts-not-kept %s", error.strerror)
+
+
+# What `trouble_of` says, by the first word of its key.
+TROUBLE_KINDS = ("login", "world", "poll")
+
+REPLIES_ARE_STOPPED = Trouble(
+    "replies",
+    "Les réponses sont suspendues",
+    remedy="Plus de réponses que d’ordinaire : voir « inbox-agent status », puis « outbox --resume ».",
+)
+NOTHING_IS_SENT = Trouble(
+    "sending",
+    "Le serveur d’envoi n’accepte plus rien",
+    remedy="Les réponses attendent et partiront d’elles-mêmes : vérifier le serveur et le mot de passe de [smtp].",
+    patient=True,
+)
+
+
+def trouble_of(mailbox: str, error: AgentError) -> Trouble:
+    """What to tell of a pass that failed; what may mend itself is told only once it has lasted."""
+    match error:
+        case AuthenticationError():
+            what = f"La boîte {mailbox} refuse la connexion"
+            remedy = (
+                "Vérifier le mot de passe ou refaire « inbox-agent sign-in » ; un seul essai toutes les dix minutes."
+            )
+            return Trouble(f"login:{mailbox}", what, str(error), remedy)
+        case TryAgainError() if not isinstance(error, ImplausibleError):
+            what = f"La boîte {mailbox} n’est plus relevée"
+            remedy = "Le courrier attend sur le serveur ; vérifier le réseau et le serveur si cela dure."
+            return Trouble(f"poll:{mailbox}", what, str(error), remedy, patient=True)
+        case _:
+            what = "L’agent s’est arrêté par prudence"
+            return Trouble(f"world:{mailbox}", what, str(error), "Il reprendra seul quand la cause aura disparu.")
 
 
 def service_failed(unit: str, environment: dict[str, str]) -> Trouble:

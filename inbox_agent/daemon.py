@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from inbox_agent.alert import NOTHING_IS_SENT, REPLIES_ARE_STOPPED, TROUBLE_KINDS, Alarm, trouble_of
 from inbox_agent.cycle import Pass, run_pass
 from inbox_agent.errors import AgentError, AuthenticationError, StoreError
 from inbox_agent.execute import execute
 from inbox_agent.installation import connect_mailbox, smtp_sender
+from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE
 from inbox_agent.publish import publish
 from inbox_agent.report import send_due_digest
 
@@ -91,6 +93,10 @@ class Daemon:
     stop: threading.Event = field(default_factory=threading.Event)
     lines: dict[str, Line] = field(default_factory=dict)
     sender: Sender | None = None
+    alarm: Alarm = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.alarm = Alarm(self.installation.config, self.installation.clock)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -138,6 +144,7 @@ class Daemon:
             self._send_reports()
         else:
             line.failures, line.not_before = 0, None
+            self._recovered(line)
         self._alive(line)
         notify(f"STATUS={self._status()}")
 
@@ -215,6 +222,18 @@ class Daemon:
         line.failures += 1
         line.not_before = self.installation.clock.now() + wait
         _log.error("poll-failed mailbox=%s %s: %s", line.name, type(error).__name__, error)
+        self.alarm.tell(trouble_of(line.name, error))
+
+    def _recovered(self, line: Line) -> None:
+        journal = self.installation.journal
+        for kind in TROUBLE_KINDS:
+            self.alarm.over(f"{kind}:{line.name}")
+        for trouble, fact in ((REPLIES_ARE_STOPPED, REPLIES_STOPPED), (NOTHING_IS_SENT, SENDING_TROUBLE)):
+            detail = journal.fact(fact)
+            if not detail:
+                self.alarm.over(trouble.key)
+            else:
+                self.alarm.tell(replace(trouble, detail=detail))
 
     def _status(self) -> str:
         ledger = self.installation.journal.ledger()

@@ -98,3 +98,22 @@ def test_once_beside_a_running_daemon_says_so_and_exits_75(tmp_path, dovecot, po
 
     assert ran.returncode == 75
     assert "another inbox-agent uses" in ran.stderr
+
+
+@pytest.mark.real
+def test_a_refused_password_reaches_the_operator_at_once_and_once(tmp_path, dovecot, postfix):
+    told = tmp_path / "told"
+    command = f'["sh", "-c", "cat >> {told}; echo ---- >> {told}"]'
+    association = Association(tmp_path, dovecot, postfix, mailbox="poll_seconds = 5\n")
+    with (tmp_path / "config.toml").open("a") as config:
+        config.write(f"[alerts]\ncommand = {command}\n")
+    (tmp_path / "imap-password").write_text("wrong")
+
+    with running(association, tmp_path):
+        until(told.exists)
+        time.sleep(12)
+
+    said = told.read_text()
+    assert said.count("----") == 1
+    assert "La boîte direction refuse la connexion" in said
+    assert "refuses the login" in said
