@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from inbox_agent.application import Reading
 from inbox_agent.corrections import carry_out_requests, hear, heed, told_of
 from inbox_agent.decide import DOUBT_FOLDER, IMPLAUSIBLE, decide
+from inbox_agent.drafts import look_at_drafts
 from inbox_agent.errors import AgentError, TryAgainError
 from inbox_agent.execute import execute
 from inbox_agent.fetch import batches, fetch, spool_again, spooled, sweep
@@ -93,6 +94,7 @@ def _correct(now: Pass) -> int:
     """What staff said by command, by mail or by moving mail; how many messages were decided anew."""
     if now.look:
         look_around(now.installation, now.account, now.name)
+        look_at_drafts(now.installation, now.account, now.name)
     asked = carry_out_requests(now.installation, now.account, now.name)
     if not (now.look or asked):
         return 0
@@ -300,6 +302,8 @@ def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
         told=told,
     )
     write.record(row.id, reading, decision, planned)
+    if reading.bounced:
+        write.bounced(reading.bounced, row.id)
     if reading.answers:
         hear(write, installation, row.id, reading)
     if told is not None:

@@ -641,6 +641,17 @@ class Write:
         row = self.connection.execute(query).one_or_none()
         return None if row is None else _planned(row)
 
+    def bounced(self, mail_id: str, message_id: int) -> None:
+        """A delivery report says that a reply of ours did not arrive: staff are told, the register shows it."""
+        mine = (acts.c.mail_id == mail_id, acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None))
+        act = self.connection.execute(sa.select(acts).where(*mine)).one_or_none()
+        if act is None or act.payload.get("bounced"):
+            return
+        payload = {**act.payload, "bounced": text(self._clock.now())}
+        self.connection.execute(sa.update(acts).where(acts.c.id == act.id).values(payload=payload))
+        self._touch(act.application_id)
+        self.note(Event("bounce", "réponse revenue : adresse injoignable", act.application_id, message_id))
+
     def record_own(self, message_id: int, act: PlannedAct, sent: str | None) -> None:
         """The blind copy of a reply came: it was sent. The copy itself is moved to the folder `sent`, if any."""
         now = text(self._clock.now())

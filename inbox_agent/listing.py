@@ -28,6 +28,7 @@ class ReplyState(StrEnum):
 
     NONE = "none"
     DRAFT = "draft"
+    DELETED = "deleted"
     PENDING = "pending"
     SENT = "sent"
     IN_DOUBT = "in_doubt"
@@ -115,6 +116,7 @@ STATE_WORDS = {
 REPLY_WORDS = {
     ReplyState.NONE: "sans réponse",
     ReplyState.DRAFT: "brouillon à relire",
+    ReplyState.DELETED: "brouillon supprimé",
     ReplyState.PENDING: "en attente d’envoi",
     ReplyState.SENT: "envoyée",
     ReplyState.IN_DOUBT: "envoi incertain",

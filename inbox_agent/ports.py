@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path, PurePosixPath
 
@@ -77,6 +77,9 @@ class Mailbox(Protocol):
 
     def find(self, folder: str, message_id: str) -> Sequence[int]:
         """UIDs in a folder whose Message-ID is that one; empty also when the folder does not exist."""
+
+    def find_fields(self, folder: str, fields: Mapping[str, str]) -> Sequence[int]:
+        """UIDs in a folder whose header fields all contain those values; empty when the folder does not exist."""
 
     def append(self, folder: str, octets: bytes, flags: Sequence[str], at: datetime) -> int | None:
         """APPEND, creating the folder if needed; the new UID if the server tells (UIDPLUS)."""

@@ -104,11 +104,15 @@ def _reply_state(reply: sa.Row[Any] | None) -> ReplyState:
     if reply is None:
         return ReplyState.NONE
     match reply.state, reply.kind:
-        case ActState.DONE, ActKind.DRAFT:
+        case ActState.DONE, ActKind.DRAFT if reply.settled == "deleted":
+            return ReplyState.DELETED
+        case ActState.DONE, ActKind.DRAFT if reply.settled is None:
             return ReplyState.DRAFT
         case ActState.DONE, _:
             return ReplyState.BOUNCED if reply.payload.get("bounced") else ReplyState.SENT
-        case ((ActState.FAILED | ActState.CANCELLED), _):
+        case ActState.CANCELLED, _:
+            return ReplyState.NONE
+        case ActState.FAILED, _:
             return ReplyState.FAILED
         case ActState.IN_DOUBT, _:
             return ReplyState.IN_DOUBT
@@ -137,11 +141,14 @@ def _pieces(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, l
 
 
 def _replies(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, sa.Row[Any]]:
-    columns = (acts.c.application_id, acts.c.kind, acts.c.state, acts.c.done_at, acts.c.payload)
+    columns = (acts.c.application_id, acts.c.kind, acts.c.state, acts.c.done_at, acts.c.payload, acts.c.settled)
     query: sa.Select[Any] = (
         sa.select(*columns).where(_within(acts.c.application_id, ids), acts.c.kind.in_(_REPLIES)).order_by(acts.c.id)
     )
-    return {row.application_id: row for row in connection.execute(query)}
+    found: dict[int, sa.Row[Any]] = {}
+    for row in connection.execute(query):
+        found[row.application_id] = row
+    return found
 
 
 def _reasons(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, str]:
@@ -169,7 +176,7 @@ def digest_view(installation: Installation, day: date, span: Span) -> Digest:
             generated_at=installation.now(),
             health=_health(connection, installation),
             doubts=_doubts(connection, installation, by_number),
-            uncertain=_uncertain(connection, by_number, zone),
+            uncertain=(*_uncertain(connection, by_number, zone), *_bounced(connection, span, by_number, zone)),
             quarantined=_quarantined(connection, zone),
             drafts=_drafts(connection, installation, by_number),
             new=new,
@@ -265,6 +272,24 @@ def _uncertain(
             ),
         )
         for row in connection.execute(query)
+    )
+
+
+def _bounced(
+    connection: sa.Connection, span: Span, rows: dict[int, ApplicationRow], zone: ZoneInfo
+) -> tuple[UncertainReply, ...]:
+    """Replies that came back within the span."""
+    query = sa.select(events).where(events.c.kind == "bounce", span.holds(events.c.at)).order_by(events.c.id)
+    return tuple(
+        UncertainReply(
+            number=row.application_id,
+            name=rows[row.application_id].name,
+            address=rows[row.application_id].address or "",
+            at=moment(row.at).astimezone(zone),
+            what="réponse revenue, adresse injoignable : joindre la personne autrement",
+        )
+        for row in connection.execute(query)
+        if row.application_id in rows
     )
 
 

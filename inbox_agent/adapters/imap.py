@@ -266,6 +266,16 @@ class ImapMailbox:
             return []
         return sorted(self._with_message_id(message_id.strip().encode()))
 
+    def find_fields(self, folder: str, fields: Mapping[str, str]) -> Sequence[int]:
+        """UIDs by header fields; see ports.Mailbox."""
+        wire = self._wire(folder)
+        if any(control in value for value in fields.values() for control in "\r\n\0") or not self._examine(wire):
+            return []
+        criteria: list[bytes] = []
+        for name, value in fields.items():
+            criteria += [b"HEADER", name.encode(), _quote(value.strip().encode())]
+        return self._run("looking for a message", self._session.uid_search, *criteria)
+
     def append(self, folder: str, octets: bytes, flags: Sequence[str], at: datetime) -> int | None:
         """Put a message there; see ports.Mailbox."""
         wire = self._wire(folder)
@@ -495,7 +505,7 @@ class ImapMailbox:
 
     def _with_message_id(self, message_id: bytes) -> dict[int, _Facts]:
         """Messages of the folder that is open with exactly that Message-ID: HEADER finds what contains it."""
-        quoted = b'"' + message_id.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        quoted = _quote(message_id)
         found = self._run("looking for a message", self._session.uid_search, b"HEADER", b"Message-ID", quoted)
         return {uid: facts for uid, facts in self._described(found).items() if facts.message_id == message_id}
 
@@ -747,6 +757,11 @@ def _same(one: _Facts, other: _Facts) -> bool:
     if one.message_id and other.message_id and one.message_id != other.message_id:
         return False
     return one.size == other.size and one.internaldate == other.internaldate
+
+
+def _quote(value: bytes) -> bytes:
+    """A quoted string (RFC 9051 9)."""
+    return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _batches(uids: Sequence[int]) -> Iterator[list[int]]:
