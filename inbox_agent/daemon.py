@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
-    from inbox_agent.ports import Sender
+    from inbox_agent.ports import FolderState, Sender
 
 _log = logging.getLogger(__name__)
 
@@ -276,6 +276,11 @@ class Daemon:
                 )
                 watcher.start()
 
+    def _unread(self, name: str, state: FolderState) -> bool:
+        """Whether the folder holds, or may hold, a message beyond the last one that is known."""
+        position = self.installation.journal.position(name)
+        return state.uidnext is None or state.uidnext > position.last_uid + 1
+
     def _idle(self, name: str, scheduler: Any) -> None:
         """Wait for the server's hint and make the next poll come at once; lost connections are polls' business."""
         section = self.installation.section(name)
@@ -285,10 +290,12 @@ class Daemon:
                 continue
             try:
                 account = connect_mailbox(section)
-                account.mailbox.select(account.folder)
+                # What came before this connection opened the folder is not announced on it.
+                news = self._unread(name, account.mailbox.select(account.folder))
                 while not self.stop.is_set():
-                    if account.mailbox.wait(_IDLE_SECONDS):
+                    if news:
                         scheduler.modify_job(f"poll-{name}", next_run_time=datetime.now(UTC))
+                    news = account.mailbox.wait(_IDLE_SECONDS)
             except AuthenticationError:
                 self.stop.wait(_AFTER_REFUSAL.total_seconds())
             except AgentError as error:
