@@ -8,7 +8,7 @@ BUGS: RAR, 7z, Pages, old spreadsheets and slides are `unsupported`; a template'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from inbox_agent.application import DocumentState, Where
@@ -74,11 +74,15 @@ def _extract(file: _File, limits: Limits, *, depth: int) -> tuple[Extract, ...]:
     if isinstance(inside, Content):
         return (_made(file, media_type, inside),)
     where = _within(kind, file.where)
-    return tuple(
+    found_inside = [
         extracted
         for rank, member in enumerate(inside, 1)
         for extracted in _member(member, f"{file.part}!{rank}", limits, where=where, depth=depth)
-    )
+    ]
+    if len(inside) >= limits.archive_documents:
+        note = f"archive lue jusqu’au {limits.archive_documents}e fichier"
+        found_inside[-1] = replace(found_inside[-1], notes=(*found_inside[-1].notes, note))
+    return tuple(found_inside)
 
 
 def _member(member: archive.Member, part: str, limits: Limits, *, where: Where, depth: int) -> tuple[Extract, ...]:

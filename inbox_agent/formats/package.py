@@ -241,8 +241,13 @@ def _local(element: _Element | None) -> str:
 
 
 def _lines(text: str) -> str:
-    lines = (re.sub(r"[ \t]*\t[ \t]*", "\t", line).strip() for line in clean_text(text).split("\n"))
+    blanks = re.compile(r"[ \t]{2,}")
+    lines = (blanks.sub(_tab_or_blank, line).strip() for line in clean_text(text).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _tab_or_blank(run: re.Match[str]) -> str:
+    return "\t" if "\t" in run[0] else " "
 
 
 def _by_python_docx(octets: bytes) -> str:
