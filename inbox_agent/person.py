@@ -197,6 +197,8 @@ def _best(named: PersonName | None, written: PersonName | None, in_papers: list[
 def _abbreviates(short: PersonName, full: PersonName) -> bool:
     """As "Nathan B" for Nathan Beaumont, "J. Dupont" for Jeanne Dupont."""
     given, surname = fold(short.given).rstrip("."), fold(short.surname).rstrip(".")
+    if len(full.full) <= len(short.full):
+        return False
     if len(surname) == 1:
         return fold(full.given) == given and fold(full.surname).startswith(surname)
     return len(given) == 1 and fold(full.surname) == surname and fold(full.given).startswith(given)

@@ -186,23 +186,31 @@ def _sight(case: _Case) -> Sight:
     recognition = case.rules.recognition
     to_us = addressed(case.judged, case.offers, case.staff, weights=recognition.weights)
     sight = see(case.judged, dataclasses.replace(case.body, own=text), pieces, to_us, recognition)
-    sight = dataclasses.replace(sight, others_cv=_is_somebody_elses(case, sight))
+    is_own = _names_the_writer(case, sight)
+    sight = dataclasses.replace(sight, own_cv=is_own is True, others_cv=is_own is False)
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
     if service is not None:
         sight = dataclasses.replace(sight, notes=(*sight.notes, f"service de l’emploi ({service})"))
     return sight
 
 
-def _is_somebody_elses(case: _Case, sight: Sight) -> bool:
-    """Whether the CVs name nobody whom sender, address or text name."""
+def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
+    """True where the CVs bear the sender's first name, False where nothing names their owners, None in between."""
     no_names = case.rules.recognition.lists["no_names"]
     owners = [name_on_paper(piece.text, no_names) for piece in sight.cvs if not piece.by_name]
     sender = next(iter(case.judged.from_), None)
     writer = name_of(sender.name, sender.addr_spec, no_names) if sender is not None else None
-    if not owners or any(owner is None for owner in owners) or sender is None or writer is None:
-        return False
-    shown = fold(f"{sender.name} {sender.addr_spec} {case.text[-400:]}")
-    return not any(word in shown for owner in owners if owner is not None for word in owner.folded if len(word) > 2)  # noqa: PLR2004 initials are in any text
+    if not owners or sender is None or writer is None:
+        return None
+    found = [owner for owner in owners if owner is not None]
+    shown = fold(f"{sender.name} {sender.addr_spec}")
+    if len(found) < len(owners):
+        return None
+    if all(any(part in shown for part in fold(owner.given).split()) for owner in found):
+        return True
+    shown += fold(case.text[-400:])
+    words = [word for owner in found for word in owner.folded if len(word) > 2]  # noqa: PLR2004 initials are in any text
+    return None if any(word in shown for word in words) else False
 
 
 def _own_again(case: _Case) -> bool:

@@ -73,6 +73,7 @@ class Sight:
     we: bool
     for_oneself: bool
     weights: Mapping[str, float]
+    own_cv: bool = False
     others_cv: bool = False
     scores: Mapping[Speaks, float] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentState, Evidence, Kind
+from inbox_agent.phrases import fold
 from inbox_agent.rules import Place, Speaks
 
 if TYPE_CHECKING:
@@ -107,9 +108,18 @@ def _withdrawal(sight: Sight) -> Verdict | None:
         return None
     if sight.cvs and not sight.in_subject("withdraws"):
         return None
-    if sight.has("out_of_office") and not _speaks_of_candidature(sight):
+    if not (_speaks_of_candidature(sight) or sight.has("mentions_post") or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
+
+
+_WORK = ("entretien", "cdi", "cdd", "emploi", "embauch", "recrut", "travail", "interview", "position", "application")
+
+
+def _speaks_of_work(sight: Sight) -> bool:
+    """Whether it is a job, or the talk about one, that is given up: not a course, not an appointment."""
+    words = fold(f"{sight.subject} {sight.own} {sight.quoted[:3000] if sight.answers else ''}")
+    return any(word in words for word in _WORK)
 
 
 def _speaks_of_candidature(sight: Sight) -> bool:
@@ -186,7 +196,7 @@ def _somebody_else(sight: Sight) -> Verdict | None:
         return _by_an_adviser(sight)
     if sight.others_cv and not declares(sight, *_FIRST_PERSON):
         return _others_papers(sight)
-    if not sight.has("somebody_else"):
+    if not sight.has("somebody_else") or sight.own_cv:
         return None
     if sight.has("about_oneself", "encloses_papers", "applies"):
         return None
