@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from inbox_agent.adapters.clock import SystemClock
 from inbox_agent.decide import Policy
 from inbox_agent.decision import ReplyMode
-from inbox_agent.errors import AnotherInstanceError, AuthenticationError, ConfigError, FileStoreError, ImplausibleError
+from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError
 from inbox_agent.execute import Account, World
 from inbox_agent.journal import Journal
 from inbox_agent.message import Address
@@ -162,7 +162,9 @@ def file_store(config: Config) -> FileStore:
     """The archive: a local folder, or a store named by its URL."""
     from inbox_agent.adapters.files import LocalFiles  # noqa: PLC0415 - one of two
 
-    return LocalFiles(Path(config.archive.root))
+    # The shared folder's group stays the group of what is made in it (setgid).
+    modes = (0o640, 0o2750) if config.archive.group_readable else (0o600, 0o700)
+    return LocalFiles(Path(config.archive.root), file_mode=modes[0], folder_mode=modes[1])
 
 
 def connect_mailbox(section: MailboxSection) -> Account:
@@ -176,12 +178,7 @@ def connect_mailbox(section: MailboxSection) -> Account:
         ca_file=section.imap.ca_file,
         login=_login(section.imap),
     )
-    try:
-        mailbox: Mailbox = ImapMailbox.connect(settings)
-    except AuthenticationError:
-        if section.imap.oauth is not None:
-            token_source(section.imap.oauth).refused()
-        raise
+    mailbox: Mailbox = ImapMailbox.connect(settings)
     drafts = section.drafts or mailbox.special(_DRAFTS) or "Drafts"
     return Account(mailbox, section.folder, drafts, section.sent or mailbox.special(_SENT))
 
@@ -249,7 +246,8 @@ def _login(server: Server) -> Login:
     from inbox_agent.adapters.connection import PasswordLogin, TokenLogin  # noqa: PLC0415 - adapters load when used
 
     if server.oauth is not None:
-        return TokenLogin(server.user, token_source(server.oauth))
+        source = token_source(server.oauth)
+        return TokenLogin(server.user, source, source.refused)
     return PasswordLogin(server.user, _secret(server.password))
 
 
