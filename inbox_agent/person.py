@@ -85,7 +85,7 @@ _TITLES = frozenset(
     ]
 )
 _VIA = re.compile(
-    r"\s*(?:\(?\bvia\b.*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*"
+    r"\s*(?:\(?\bvia\b.*|\bn[ée]e [^\W\d_].*|\bpar l'interm[ée]diaire\b.*|\bsur (?:indeed|linkedin|hellowork)\b.*"
     r"|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$",
     re.IGNORECASE,
 )
@@ -160,6 +160,8 @@ def candidate_of(traces: Traces, address: str | None, *, papers_first: bool = Fa
     sender = traces.sender if not papers_first else None
     named = name_of(sender.name, sender.addr_spec, traces.no_names) if sender else None
     in_papers = [name for name in _in_papers(traces, address) if name is not None]
+    if sender is not None and address is not None and (spelt := _from_address(address)) is not None:
+        in_papers.append(spelt)
     written = None if papers_first else _in_text(traces.text, address, traces.no_names)
     best = _best(named, written, in_papers)
     if best is None and address is not None:
@@ -215,6 +217,7 @@ def _with_accents(name: PersonName, others: Iterable[PersonName]) -> PersonName:
 def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -> PersonName | None:
     """The name in a display name or a line, None if there are not at least two words that can be one."""
     display = _SPACED.sub(lambda found: found[0].replace(" ", ""), display.strip(" \t\"'«»*_"))
+    display = re.split(r"\s+[-–—|/•·]\s+", display)[0]
     display = _VIA.sub("", display).strip(" \t\"'«»*,;-–|")
     if not display or "@" in display or len(display) > _LONGEST_NAME or re.search(r"\d", display):
         return None

@@ -434,15 +434,21 @@ def _candidate(case: _Case, sight: Sight, found: Verdict) -> Candidate | None:
 
 
 def _sender(case: _Case, message: Message) -> Address | None:
-    """The person who writes: From, or Reply-To where From is a machine's; never staff, never a site."""
-    lists = case.rules.recognition.lists
+    """The person who writes: From, or Reply-To where From is a machine's; never staff, never a site.
+
+    Of "Jeanne Dupont via Indeed" only the name is hers.
+    """
+    boards = case.rules.recognition.lists["job_boards"]
+    through: Address | None = None
     for address in (*message.from_, *message.reply_to):
-        if case.staff.includes(address.addr_spec) or guards.is_system_name(address.addr_spec):
+        if case.staff.includes(address.addr_spec):
             continue
-        if is_from((address,), lists["job_boards"]) is not None and address not in message.reply_to:
-            return dataclasses.replace(address, addr_spec="") if " via " in address.name else None
-        return address
-    return None
+        if guards.is_system_name(address.addr_spec) or is_from((address,), boards) is not None:
+            if " via " in address.name:
+                through = dataclasses.replace(address, addr_spec="")
+            continue
+        return dataclasses.replace(address, name=address.name or through.name) if through is not None else address
+    return through
 
 
 def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) -> str | None:
@@ -463,7 +469,8 @@ def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) 
 
 
 def _through_reply_to(case: _Case, sender: Address) -> bool:
-    return sender in case.judged.reply_to and sender not in case.judged.from_
+    replies = {address.addr_spec for address in case.judged.reply_to}
+    return sender.addr_spec in replies - {address.addr_spec for address in case.judged.from_}
 
 
 def _may_be_a_candidate(case: _Case, spec: str) -> bool:
