@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
 _AFTER_REFUSAL = timedelta(minutes=10)
 _OVERDUE_POLLS = 3  # intervals without an ended poll after which the mail thread no longer vouches for itself
+_PURGE_HOUR = 4
 _IDLE_SECONDS = 9 * 60  # shorter than any NAT forgets a connection (reliability.md threat 9)
 
 
@@ -194,6 +195,17 @@ class Daemon:
         except AgentError as error:
             _log.error("reports-failed %s: %s", type(error).__name__, error)
 
+    def purge(self) -> None:
+        """Delete what is kept no longer; what goes wrong is told, and tried again the next night."""
+        from inbox_agent.erase import connections  # noqa: PLC0415 - once a night
+        from inbox_agent.purge import purge  # noqa: PLC0415 - the same
+
+        try:
+            with connections(self.installation) as connect:
+                purge(self.installation, connect)
+        except AgentError as error:
+            _log.error("purge-failed %s: %s", type(error).__name__, error)
+
     def beat(self) -> None:
         """Feed the watchdog between polls. Runs on the mail thread, so a pass that hangs holds it up."""
         now = self.installation.clock.monotonic()
@@ -263,6 +275,9 @@ class Daemon:
             scheduler.add_job(self.beat, beat, id="beat", executor="mail")
         at = config.digest.at
         trigger = CronTrigger(day_of_week=",".join(config.digest.days), hour=at.hour, minute=at.minute)
+        if config.retention.purge:
+            # A quiet hour that no change of clocks touches; on the mail thread, which nobody else may disturb.
+            scheduler.add_job(self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20), id="purge", executor="mail")
         # At start too: a digest that was due while the agent was down is sent once, late.
         scheduler.add_job(self.digest, trigger, id="digest", executor="reports")
         scheduler.add_job(self.digest, id="digest-missed", executor="reports")

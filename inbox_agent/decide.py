@@ -99,8 +99,15 @@ def decide(
         application=earlier.id if earlier else None,
         suggested=suggested if earlier is None else None,
         doubt=reading.doubt if kind is Kind.DOUBT else None,
-        notes=(*reading.notes, *state.notes),
+        notes=(*reading.notes, *state.notes, *_suggestion(kind, suggested if earlier is None else None)),
     )
+
+
+def _suggestion(kind: Kind, number: int | None) -> tuple[str, ...]:
+    """A name alone joins nothing: a person is told."""
+    if number is None or kind not in FILED_KINDS:
+        return ()
+    return (f"même nom que la candidature n° {number} : peut-être la même personne",)
 
 
 @dataclass(frozen=True, slots=True)

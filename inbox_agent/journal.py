@@ -1098,7 +1098,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy begins the transactions, so that each write lock is taken at its start.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

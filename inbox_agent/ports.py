@@ -75,6 +75,9 @@ class Mailbox(Protocol):
         None for one that is neither in the source nor provably in the target (a person moved it).
         """
 
+    def remove(self, uids: Sequence[int]) -> None:
+        """Delete for good out of the selected folder, and nothing else (UID EXPUNGE)."""
+
     def find(self, folder: str, message_id: str) -> Sequence[int]:
         """UIDs in a folder whose Message-ID is that one; empty also when the folder does not exist."""
 

@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
 
 import pytest
+
 from association import association, candidature
 
 if TYPE_CHECKING:

@@ -259,6 +259,17 @@ class ImapMailbox:
             moved |= self._move(some, wire, folder, target)
         return moved
 
+    def remove(self, uids: Sequence[int]) -> None:
+        """Delete for good; see ports.Mailbox. Raises AgentError where others' deleted mail would go with it."""
+        self._reopen()
+        for some in _batches(uids):
+            kept = self._delete(some)
+            if kept:
+                raise AgentError(
+                    f"{self._settings.place} holds mail marked as deleted that is not ours: empty the folder's "
+                    f"deleted messages; {len(kept)} of ours are marked too"
+                )
+
     def find(self, folder: str, message_id: str) -> Sequence[int]:
         """UIDs by Message-ID; see ports.Mailbox. Reads the folder without opening it for writing."""
         wire = self._wire(folder)

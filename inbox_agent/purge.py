@@ -1,0 +1,85 @@
+"""What is kept no longer than needed: applications whose retention is over, listed or deleted."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from inbox_agent.erase import Forgotten, forget_applications
+from inbox_agent.errors import AgentError
+from inbox_agent.journal import Event, text
+from inbox_agent.retention import purge_day
+from inbox_agent.schema import acts, applications
+from inbox_agent.survey import kept_applications
+from inbox_agent.table import table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inbox_agent.execute import Account
+    from inbox_agent.installation import Installation
+
+_log = logging.getLogger(__name__)
+
+# The octets of a digest that was sent are no longer needed to send it; they name people.
+_DIGESTS_KEPT = timedelta(days=31)
+
+
+def due(installation: Installation, *, ahead: timedelta = timedelta()) -> list[dict[str, Any]]:
+    """Applications whose day has come, or comes within `ahead`; the oldest day first."""
+    today = installation.now().date()
+    with installation.journal.snapshot() as connection:
+        days = {row.id: purge_day(row, installation) for row in kept_applications(connection)}
+        numbers = [number for number, day in days.items() if day <= today + ahead]
+        query = sa.select(applications).where(applications.c.id.in_(numbers))
+        rows = [
+            {
+                "number": row.id,
+                "name": row.name or row.address or "",
+                "offer": row.offer,
+                "last_contact": row.last_contact_at[:10],
+                "keep_agreed": row.keep_agreed,
+                "day": days[row.id].isoformat(),
+            }
+            for row in connection.execute(query)
+        ]
+    return sorted(rows, key=lambda row: (row["day"], row["number"]))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The list for a terminal."""
+    if not rows:
+        return "Nothing is due for deletion."
+    columns = ("number", "name", "offer", "last_contact", "day")
+    return table_of(columns, [[str(row[column] or "") for column in columns] for row in rows])
+
+
+def purge(installation: Installation, connect: Callable[[str], Account]) -> Forgotten:
+    """Delete what is due: files, rows, spool, and the messages in our own folders."""
+    numbers = [row["number"] for row in due(installation)]
+    with installation.journal.transaction("digests_forgotten") as write:
+        long_ago = text(installation.clock.now() - _DIGESTS_KEPT)
+        sent = sa.and_(acts.c.key.startswith("digest:"), acts.c.done_at < long_ago)
+        write.connection.execute(sa.update(acts).where(sent).values(octets=None))
+    if not numbers:
+        return Forgotten(0, 0, 0)
+    gone = forget_applications(installation, numbers, connect)
+    _log.info("purged applications=%d messages=%d", gone.applications, gone.messages)
+    return gone
+
+
+def agree(installation: Installation, number: int, *, agreed: bool, who: str) -> None:
+    """Record that a candidate agreed to be kept longer, or no longer does. Raises AgentError for no application."""
+    said = "accord pour être conservée plus longtemps" if agreed else "n’est plus d’accord pour être conservée"
+    with installation.journal.transaction("agreed") as write:
+        changed = write.connection.execute(
+            sa.update(applications)
+            .where(applications.c.id == number)
+            .values(keep_agreed=agreed, revision=applications.c.revision + 1)
+        )
+        if changed.rowcount == 0:
+            raise AgentError(f"there is no application {number}. The board shows the numbers.")
+        write.note(Event("correction", said, number, number, who))
