@@ -18,17 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from inbox_agent.application import Evidence, Kind, Reading, Status
+from inbox_agent.application import Evidence, Kind, Reading, Status, Timing
 from inbox_agent.decide import DOUBT_FOLDER, Policy, decide
-from inbox_agent.decision import Decision, History, ReplyMode
+from inbox_agent.decision import Decision, History, ReplyMode, ReplyTemplate
+from inbox_agent.listing import KIND_WORDS, TROUBLE_WORDS
 from inbox_agent.offer import Staff
 from inbox_agent.offers import load_offers
 from inbox_agent.ports import Unread
 from inbox_agent.shipped import shipped
+from inbox_agent.silence import in_french
+from inbox_agent.wording import moment_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from inbox_agent.application import Document
     from inbox_agent.ports import Readers
 
 
@@ -257,42 +261,70 @@ def _doubt(decision: Decision) -> Iterator[Evidence]:
 
 
 _KIND_WORDS = {
-    Kind.APPLICATION: "a new application",
-    Kind.FOLLOW_UP: "a follow-up of an application",
-    Kind.ENQUIRY: "an enquiry: a person answers",
-    Kind.WITHDRAWAL: "a withdrawal",
-    Kind.AUTOMATIC: "automatic mail",
-    Kind.BULK: "bulk mail",
-    Kind.INTERNAL: "mail among staff",
-    Kind.OTHER: "other mail, no application",
-    Kind.DOUBT: "in doubt: a person must look",
+    Kind.APPLICATION: "une candidature",
+    Kind.FOLLOW_UP: "la suite d’une candidature",
+    Kind.ENQUIRY: "une question, à laquelle une personne répond",
+    Kind.WITHDRAWAL: "le retrait d’une candidature",
+    Kind.AUTOMATIC: "un message automatique",
+    Kind.BULK: "un envoi en nombre",
+    Kind.INTERNAL: "un message entre membres de l’équipe",
+    Kind.OTHER: "un autre message, pas une candidature",
+    Kind.DOUBT: "à vérifier par une personne",
 }
+_TIMING_WORDS = {
+    Timing.ON_TIME: "dans les délais",
+    Timing.BOUNDARY: "le jour même de la date limite",
+    Timing.LATE: "hors délai",
+}
+_REPLY_WORDS = {
+    ReplyTemplate.COMPLETE: "accusé de réception, dossier complet",
+    ReplyTemplate.INCOMPLETE: "demande de ce qui manque",
+    ReplyTemplate.LATE: "reçue après la date limite",
+    ReplyTemplate.COMPLETED: "dossier complété",
+    ReplyTemplate.STILL_INCOMPLETE: "demande de ce qui manque encore",
+    ReplyTemplate.WITHDRAWN: "retrait noté",
+}
+_MODE_WORDS = {ReplyMode.DRAFT: "brouillon", ReplyMode.SEND: "envoyée", ReplyMode.OFF: "désactivée"}
+_SHOWN_EVIDENCE = 6  # findings shown, the weightiest first: ten seconds of reading
 
 
 def in_words(explained: Explained) -> str:
-    """The verdict for a person: what, why, what would happen."""
+    """The verdict as a secretary reads it in ten seconds: what, why, what would happen. French."""
     decision = explained.decision
-    lines = [f"{explained.source}", f"  is       {_KIND_WORDS[decision.kind]}"]
+    lines = [explained.source, f"  C’est      {_KIND_WORDS[decision.kind]}"]
+    lines += [f"  Parce que  {words}" for words in _reasons(decision)]
     if decision.offer:
-        lines.append(f"  for      {decision.offer}")
+        lines.append(f"  Offre      {decision.offer}")
     if decision.candidate:
-        address = decision.candidate.address or "no certain address"
-        lines.append(f"  from     {decision.candidate.name or '(no name)'} <{address}>")
+        address = decision.candidate.address or "adresse incertaine"
+        lines.append(f"  Personne   {decision.candidate.name or 'sans nom'} <{address}>")
     if decision.timing:
-        lines.append(f"  arrived  {decision.received_at:%Y-%m-%d %H:%M %Z}, {decision.timing.value.replace('_', ' ')}")
-    for document in decision.documents:
-        pages = f", {document.pages} p." if document.pages else ""
-        lines.append(f"  holds    {document.kind.value}: {document.name} ({document.state.value}{pages})")
+        lines.append(f"  Reçue      le {moment_words(decision.received_at)}, {_TIMING_WORDS[decision.timing]}")
+    lines += [f"  Pièce      {_piece_words(document)}" for document in decision.documents]
     if decision.missing:
-        lines.append(f"  lacks    {', '.join(decision.missing)}")
-    if decision.reply:
-        lines.append(f"  reply    {decision.reply.template.value} to {decision.reply.to} ({decision.reply.mode.value})")
-    else:
-        lines.append(f"  reply    none: {decision.no_reply_reason}")
-    lines.append(f"  goes to  {decision.folder or 'stays where it is'}")
-    if decision.doubt:
-        lines.append(f"  doubt    {decision.doubt}")
-    strongest = sorted((item for item in decision.evidence if item.weight), key=lambda item: -abs(item.weight))
-    lines.extend(f"  because  {item.weight:+5.1f}  {item.test}: {item.found}" for item in strongest[:8])
-    lines.extend(f"  note     {note}" for note in decision.notes)
+        lines.append(f"  Manque     {', '.join(KIND_WORDS[kind] for kind in decision.missing)}")
+    lines.append(f"  Réponse    {_reply_words(decision)}")
+    lines.append(f"  Va dans    {decision.folder or 'reste où il est'}")
+    lines += [f"  Note       {note}" for note in decision.notes]
     return "\n".join(lines)
+
+
+def _reasons(decision: Decision) -> Iterator[str]:
+    if decision.doubt:
+        yield decision.doubt
+    weighty = sorted((item for item in decision.evidence if item.weight), key=lambda item: -abs(item.weight))
+    for item in weighty[:_SHOWN_EVIDENCE]:
+        yield f"{item.weight:+.1f}  {item.found}"
+
+
+def _piece_words(document: Document) -> str:
+    trouble = TROUBLE_WORDS.get(document.state)
+    pages = f", {document.pages} p." if document.pages else ""
+    return f"{KIND_WORDS[document.kind]} : {document.name}{pages}{f' ({trouble})' if trouble else ''}"
+
+
+def _reply_words(decision: Decision) -> str:
+    if decision.reply is None:
+        return f"aucune : {in_french(decision.no_reply_reason or '')}"
+    reply = decision.reply
+    return f"{_REPLY_WORDS[reply.template]}, à {reply.to} ({_MODE_WORDS[reply.mode]})"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 _FRENCH = {
+    "no application": "ce n’est pas une candidature",
+    "mail among staff": "message de l’équipe",
+    "automatic mail is never answered (RFC 3834)": "jamais de réponse à un automate (RFC 3834)",
+    "bulk mail is never answered": "jamais de réponse à un envoi en nombre",
     "an enquiry: a person answers it": "une question : à vous de répondre",
     "in doubt: a person must look first": "à vérifier d’abord",
     "the withdrawal was acknowledged already": "le retrait a déjà été confirmé",

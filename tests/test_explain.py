@@ -136,10 +136,10 @@ def test_wrong_usage_is_2():
     assert explain().returncode == 2
 
 
-def test_in_words_a_person_sees_what_why_and_what_would_happen():
+def test_in_words_a_secretary_sees_what_why_and_what_would_happen():
     said = explain(str(MESSAGES / "03-cv-only.eml")).stdout.decode()
 
-    assert "is       a new application" in said
-    assert "lacks    letter" in said
-    assert "reply    incomplete to thomas.moreau@example.org" in said
-    assert "because   +4.0  cv: CV.pdf" in said
+    assert "C’est      une candidature" in said
+    assert "Manque     lettre" in said
+    assert "Réponse    demande de ce qui manque, à thomas.moreau@example.org (brouillon)" in said
+    assert "Parce que  +4.0  CV.pdf : un CV" in said
