@@ -134,8 +134,9 @@ class FileStore(Protocol):
     """The archive: paths are relative, made by archive.py alone. Nothing is ever overwritten by `put`."""
 
     def put(self, source: Path, target: PurePosixPath) -> None:
-        """File `source` durably under `target` (link or copy, fsync). Nothing to do if
-        the same octets are there already.
+        """File `source` durably under `target` (link or copy, fsync).
+
+        Nothing to do if the same octets are there already.
 
         Raises FileExistsError if other octets are there.
         """

@@ -74,7 +74,8 @@ messages = sa.Table(
     sa.UniqueConstraint("mailbox", "uidvalidity", "uid"),
 )
 
-# One candidate for one offer; `id` is that of its first message, the number people use. `status` and `timing` are the present ones; `staff_placed` when staff said so.
+# One candidate for one offer; `id` is that of its first message, the number people use. `status` and `timing` are
+# the present ones; `staff_placed` when staff said so.
 applications = sa.Table(
     "applications",
     metadata,

@@ -13,6 +13,8 @@ from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE, Ledger, moment
 from inbox_agent.schema import acts, applications, digests, mailboxes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from inbox_agent.installation import Installation
 
 # A poll that is so many intervals old means that the agent does not run.
@@ -87,34 +89,46 @@ def read_status(installation: Installation) -> Status:
 
 
 def _troubles(installation: Installation, polls: dict[str, Any], replies: dict[str, int], ledger: Ledger) -> list[str]:
-    found = []
+    return [
+        *_poll_troubles(installation, polls),
+        *_store_troubles(installation, ledger),
+        *_mail_troubles(installation, replies),
+    ]
+
+
+def _poll_troubles(installation: Installation, polls: dict[str, Any]) -> Iterator[str]:
     for section in installation.config.mailboxes:
         row = polls.get(section.name)
         if row is None or row.polled_at is None:
-            found.append(f"{section.name} was never read. Start the service, or run: inbox-agent once")
+            yield f"{section.name} was never read. Start the service, or run: inbox-agent once"
         elif _age(installation, row.polled_at) > timedelta(seconds=_STALE_INTERVALS * section.poll_seconds):
-            found.append(
+            yield (
                 f"{section.name} was last read at {row.polled_at}. Is the service running? systemctl status inbox-agent"
             )
         if row is not None and row.trouble:
-            found.append(f"{section.name}: {row.trouble}")
+            yield f"{section.name}: {row.trouble}"
+
+
+def _mail_troubles(installation: Installation, replies: dict[str, int]) -> Iterator[str]:
     if installation.journal.fact(REPLIES_STOPPED):
-        found.append(
+        yield (
             "replies are stopped: there was more to answer than is plausible. Look at why, then run: "
             "inbox-agent outbox --resume"
         )
     if trouble := installation.journal.fact(SENDING_TROUBLE):
-        found.append(f"nothing can be sent: {trouble}")
-    if stuck := installation.journal.stuck():
-        found.append(f"{len(stuck)} messages wait to be filed or moved: {stuck[0].result}")
-    if not ledger.balances:
-        found.append("the ledger does not balance: a message is in no state. Run: inbox-agent fsck")
-    if ledger.quarantined:
-        found.append(f"{ledger.quarantined} messages could not be read. See: inbox-agent quarantine")
+        yield f"nothing can be sent: {trouble}"
     uncertain = replies.get(ActState.IN_DOUBT, 0) + replies.get(ActState.FAILED, 0)
     if uncertain:
-        found.append(f"{uncertain} mails are uncertain or refused. See: inbox-agent outbox")
-    return found
+        yield f"{uncertain} mails are uncertain or refused. See: inbox-agent outbox"
+
+
+def _store_troubles(installation: Installation, ledger: Ledger) -> Iterator[str]:
+    if stuck := installation.journal.stuck():
+        yield f"{len(stuck)} messages wait to be filed or moved: {stuck[0].result}"
+    if not ledger.balances:
+        yield "the ledger does not balance: a message is in no state. Run: inbox-agent fsck"
+    if ledger.quarantined:
+        yield f"{ledger.quarantined} messages could not be read. See: inbox-agent quarantine"
 
 
 def _age(installation: Installation, polled_at: str) -> timedelta:

@@ -168,8 +168,8 @@ def mails() -> dict[str, bytes]:
                             "Thomas Moreau",
                             "Bourges",
                             "Chargé d'études au département du Cher, je souhaite rejoindre votre équipe.",
-                            "J'ai mené pendant deux ans l'observation de l'habitat rural et je suis motivé par vos travaux",
-                            "sur les villes moyennes. Je pense pouvoir contribuer à vos publications et à vos rencontres.",
+                            "J'ai mené pendant deux ans l'observation de l'habitat et je suis motivé par vos travaux",
+                            "sur les villes moyennes. Je pense contribuer à vos publications et à vos rencontres.",
                         )
                     ),
                 )
@@ -332,7 +332,7 @@ def mails() -> dict[str, bytes]:
                             "Hugo Blanc",
                             "Châteauroux",
                             "Votre annonce correspond à mon projet professionnel : animer un réseau de territoires.",
-                            "J'ai conduit plusieurs diagnostics et je souhaite mettre cette expérience à votre service.",
+                            "J’ai conduit des diagnostics et je souhaite mettre cette expérience à votre service.",
                         )
                     ),
                 ),
