@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import Document, DocumentKind, DocumentState, Where
 from inbox_agent.classify import classify, classify_body
+from inbox_agent.phrases import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +101,25 @@ def _piece(extract: Extract, rules: DocumentRules, *, forwarded: bool) -> Piece:
     )
     by_name = extract.state is not DocumentState.READ or len(extract.text.split()) < rules.few_words
     return Piece(document, extract.text, judged.confidence, by_name)
+
+
+_OF_APPLICATIONS = re.compile(
+    r"candidat|candidac|postul|\bpostes?\b|offre d.emploi|\bstages?\b|alternance|apprentissage|recrut|curriculum"
+    r"|\bc\.?v\b|embauch|\bemplois?\b|service civique|\bposition\b|application"
+    r"|\bapply|internship|\brole\b|vacancy|annonce"
+)
+
+
+def without_other_letters(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Letters that speak of no post are of a mayor or a supplier, unless a CV lies beside them."""
+    if any(piece.is_cv for piece in pieces):
+        return pieces
+    return tuple(
+        dataclasses.replace(piece, document=dataclasses.replace(piece.document, kind=DocumentKind.OTHER))
+        if piece.is_letter and not piece.by_name and not _OF_APPLICATIONS.search(fold(piece.text[:6000]))
+        else piece
+        for piece in pieces
+    )
 
 
 def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool) -> Piece | None:

@@ -26,7 +26,7 @@ from inbox_agent.person import (
     passed_on,
 )
 from inbox_agent.phrases import fold
-from inbox_agent.pieces import BODY_PART, Piece, letter_in_body, pieces_of
+from inbox_agent.pieces import BODY_PART, letter_in_body, pieces_of, without_other_letters
 from inbox_agent.quoting import Forwarded, Written, take_apart
 from inbox_agent.recipients import addressed
 from inbox_agent.rules import Speaks
@@ -174,7 +174,7 @@ def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | N
 
 def _sight(case: _Case) -> Sight:
     forwarded = case.inner is not None
-    pieces: tuple[Piece, ...] = pieces_of(case.extracts, case.rules.documents, forwarded=forwarded)
+    pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded))
     text = case.text
     if not forwarded and case.written.below is not None and _own_again(case):
         text = f"{text}\n\n{case.written.below.text}"

@@ -30,6 +30,7 @@ _BUSINESS = (
     "organisation_applies",
 )
 _OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
+_A_FEW_LINES = 12  # words; with fewer nobody speaks of anything else
 STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
 
@@ -167,7 +168,9 @@ def _business(sight: Sight) -> Verdict | None:
     if not speaks:
         if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
             return None
-        if sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight) and other < 2 * STRONG:
+        structures = sight.has("call_for_projects", "organisation_applies", "agency")
+        afterwards = sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight)
+        if afterwards and not structures and other < 2 * STRONG:
             return None
         return Verdict(Kind.OTHER, because)
     on_paper = any(sight.hits[cue].places != {Place.BODY} for cue in because)
@@ -234,7 +237,10 @@ def _afterwards(sight: Sight) -> Verdict | None:
         return _correction(sight, because)
     if chases and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
-    concerned = sight.papers or before or _speaks_of_candidature(sight) or sight.has("encloses_papers", "mentions_post")
+    # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
+    vague = adds and fold(sight.hits["adds"].quote).startswith("comme")
+    pieces = sight.letters if vague else sight.papers
+    concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("encloses_papers", "mentions_post")
     if adds and concerned and (sight.attached or sight.answers or before or sight.links):
         return Verdict(Kind.FOLLOW_UP, because)
     if adds and (sight.has("encloses_papers") or sight.has("subject_application")):
@@ -328,6 +334,8 @@ def _because(sight: Sight) -> tuple[str, ...]:
 
 def _by_papers(sight: Sight) -> Verdict | None:
     words = sight.score(Speaks.APPLICATION)
+    if sight.cvs and not sight.letters and not words and len(sight.own.split()) >= _A_FEW_LINES and not sight.answers:
+        return doubt("un CV, mais le message parle d’autre chose", "cv")
     if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and first_person(sight) >= WEAK):
         return Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
     if words >= FAIR and (_unreadable(sight) or sight.links):
