@@ -3,6 +3,7 @@
 Like cli.py, which imports it, this module parses words and prints; imports stand in the commands.
 """
 
+
 from __future__ import annotations
 
 import getpass

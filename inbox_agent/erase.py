@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -312,5 +313,5 @@ def scrub(installation: Installation) -> None:
                 return
             for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 driver.execute(statement).fetchall()
-    except Exception as error:  # noqa: BLE001 - driver errors of two databases, one outcome
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
         raise StoreError(f"the deleted rows could not be wiped from the store: {type(error).__name__}") from error

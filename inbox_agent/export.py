@@ -7,7 +7,6 @@ import os
 import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -23,6 +22,7 @@ from inbox_agent.wording import day_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from inbox_agent.erase import Kept
     from inbox_agent.installation import Installation

@@ -649,7 +649,7 @@ class Write:
             return
         payload = {**act.payload, "bounced": text(self._clock.now())}
         self.connection.execute(sa.update(acts).where(acts.c.id == act.id).values(payload=payload))
-        self._touch(act.application_id)
+        self.touch(act.application_id)
         self.note(Event("bounce", "réponse revenue : adresse injoignable", act.application_id, message_id))
 
     def record_own(self, message_id: int, act: PlannedAct, sent: str | None) -> None:
@@ -897,7 +897,7 @@ class Write:
             .values(state=state, result=result, done_at=now, attempts=acts.c.attempts + 1)
         )
         if act.application_id is not None:
-            self._touch(act.application_id)
+            self.touch(act.application_id)
         if act.message_id is not None:
             self._close_message(act.message_id)
 
@@ -965,7 +965,8 @@ class Write:
         )
         return released.rowcount
 
-    def _touch(self, application_id: int) -> None:
+    def touch(self, application_id: int) -> None:
+        """Something about an application changed: candidature.json, register and board are due."""
         self.connection.execute(
             sa.update(applications)
             .where(applications.c.id == application_id)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from inbox_agent.corrections import Meaning
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
-    from inbox_agent.journal import Arrived
+    from inbox_agent.journal import Arrived, Write
     from inbox_agent.ports import FolderState
 
 _log = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ def _came_back(look: _Look, row: sa.Row[Any], uidvalidity: int, uid: int) -> Non
             .where(messages.c.id == row.id)
             .values(uidvalidity=uidvalidity, uid=uid, why=None, **nowhere)
         )
+        _touch(write, row)
     _log.info("moved-back message=%d", row.id)
 
 
@@ -231,6 +232,8 @@ def _renumbered(look: _Look, folder: str, state: FolderState) -> list[sa.Row[Any
             where = {"folder_uidvalidity": state.uidvalidity, "folder_uid": uid}
             write.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(**where))
             write.replace_source(message_id, state.uidvalidity, uid)
+        for row in _rows_in(look, folder):
+            _touch(write, row)
     _log.warning("renumbered-folder mailbox=%s found=%d", look.name, len(places))
     return [row for row in _rows_in(look, folder) if row.id in places]
 
@@ -255,6 +258,7 @@ def _arrived(look: _Look, folder: str, uidvalidity: int, arrived: Arrived) -> No
         place = {"folder": folder, "folder_uidvalidity": uidvalidity, "folder_uid": arrived.uid}
         with look.installation.journal.transaction("placed") as write:
             write.connection.execute(sa.update(messages).where(messages.c.id == row.id).values(**place))
+            _touch(write, row)
         _log.info("moved-by-staff message=%d", row.id)
     else:
         look.gone.pop(row.id, None)
@@ -328,6 +332,7 @@ def _gone(look: _Look, row: sa.Row[Any], tree: set[str]) -> None:
         said = "le message a été supprimé de la messagerie ; le dossier et ses fichiers restent"
         with look.installation.journal.transaction("deleted") as write:
             write.connection.execute(sa.update(messages).where(messages.c.id == row.id).values(**nowhere))
+            _touch(write, row)
             write.note(Event("correction", said, row.application_id, row.id, _BY_HAND))
         return
     word = Word(Saying.NO, _BY_HAND, occasion, folder=look.account.folder)
@@ -337,6 +342,7 @@ def _gone(look: _Look, row: sa.Row[Any], tree: set[str]) -> None:
         return
     with look.installation.journal.transaction("gone") as write:
         write.connection.execute(sa.update(messages).where(messages.c.id == row.id).values(**nowhere))
+        _touch(write, row)
 
 
 def _is_elsewhere(look: _Look, row: sa.Row[Any], tree: set[str]) -> bool:
@@ -350,6 +356,12 @@ def _is_elsewhere(look: _Look, row: sa.Row[Any], tree: set[str]) -> bool:
         identifiers = list(connection.scalars(query))
     outside = [name for name in account.mailbox.folders() if name not in {*tree, account.drafts, account.sent}]
     return any(account.mailbox.find(folder, identifier) for folder in outside for identifier in identifiers)
+
+
+def _touch(write: Write, row: sa.Row[Any]) -> None:
+    """Where its message is, is in candidature.json too."""
+    if row.application_id is not None:
+        write.touch(row.application_id)
 
 
 # --- the journal ----------------------------------------------------------------------------------------
