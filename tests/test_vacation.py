@@ -92,11 +92,6 @@ def case(name: str) -> Mail:
     return Mail(name, octets, 5)
 
 
-@pytest.fixture(scope="module")
-def answered():
-    return {}
-
-
 def test_every_case_by_name(laboratory):
     lab = laboratory()
     lab.deliver(*(case(name) for name in CASES))

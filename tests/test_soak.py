@@ -1,0 +1,232 @@
+"""The service itself, killed and cut off at random while mail keeps coming; and a first run on years of old mail.
+
+A normal run takes INBOX_AGENT_SOAK_MINUTES (default 1, and 2 where CI is true); `-m soak` takes 30 minutes and
+10,000 messages, and 50,000 old ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from laboratory import Mail, samples
+from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
+from laboratory import program as program  # noqa: PLC0414
+from laboratory import sink as sink  # noqa: PLC0414
+from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
+from servers.proxy import Fault
+from servers.proxy import proxied as proxied  # noqa: PLC0414
+
+pytestmark = pytest.mark.real
+
+MINUTES = float(os.environ.get("INBOX_AGENT_SOAK_MINUTES", "2" if os.environ.get("CI") == "true" else "1"))
+SEED = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
+BASES = {mail.name[:2]: mail.octets for mail in samples()}
+BUDGET = 'in_doubt = "ask"\nper_hour = 10000\nper_day = 100000\n'
+
+
+def mail_number(number: int) -> Mail:
+    """Every third is an application, complete or not; the others are what a mailbox is full of."""
+    base = ("11", "06", "08", "03", "06", "08")[number % 6]
+    octets = BASES[base]
+    octets = re.sub(rb"(thomas\.moreau|ines\.caron)@", b"candidat%d@" % number, octets)
+    octets = re.sub(rb"MOREAU Thomas|=\?utf-8\?q\?In=C3=A8s\?= Caron", b"Nom%d Prenom" % number, octets)
+    octets = re.sub(rb"<demo-(\d\d)@", rb"<demo-\1-%d@" % number, octets)
+    return Mail(f"{base}-{number}", b"X-Number: %d\r\n%b" % (number, octets), 4)
+
+
+@dataclass
+class Service:
+    """`inbox-agent run`, started again and again."""
+
+    config: object
+    process: subprocess.Popen[bytes] | None = None
+    ends: Counter[str] = field(default_factory=Counter)
+
+    def start(self) -> None:
+        log = (self.config.parent / "errors.log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "inbox_agent", "run", "--config", self.config], stderr=log
+            )
+
+    def end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        self.process.wait(120)
+        self.ends[number.name] += 1
+
+
+def deliver_all(lab, count: int, seconds: float) -> threading.Thread:
+    """So many messages, spread over that time, from another thread."""
+
+    def deliver() -> None:
+        began = time.monotonic()
+        for number in range(0, count, 10):
+            lab.deliver(*(mail_number(each) for each in range(number, min(number + 10, count))))
+            time.sleep(max(0.0, seconds * (number + 10) / count - (time.monotonic() - began)))
+
+    thread = threading.Thread(target=deliver, daemon=True)
+    thread.start()
+    return thread
+
+
+def soak(lab, proxies, minutes: float, count: int) -> Counter[str]:
+    generator = random.Random(SEED)  # noqa: S311 # A sample.
+    service = Service(lab.config)
+    delivering = deliver_all(lab, count, minutes * 60 * 0.8)
+    until = time.monotonic() + minutes * 60
+    while time.monotonic() < until:
+        service.start()
+        for proxy in proxies:
+            what = generator.choice(["cut", "reset", "delay", None])
+            octets = int(10 ** generator.uniform(1, 6))
+            way = generator.choice(["to_client", "to_server"])
+            proxy.fault = what and Fault(what, way, octets=octets, times=3, seconds=0.5)
+        time.sleep(generator.uniform(2, 8))
+        service.end(generator.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+    for proxy in proxies:
+        proxy.fault = None
+    delivering.join()
+    return service.ends
+
+
+def require_balance(lab, count: int) -> Counter[str]:
+    """Every message once in the mailbox, every application once in the archive, every reply once."""
+    lab.settle()
+    states = Counter(f"{state}/{kind}" for state, kind in lab.rows("SELECT state, kind FROM messages"))
+    assert sum(states.values()) == count == len(lab.delivered)
+    assert not [state for state in states if state.startswith(("received", "decided"))], states
+    where = Counter(digest for name, mails in lab.mailbox().items() if name != "Envoi" for digest, _ in mails)
+    assert where == Counter(mail.sha256 for mail in lab.delivered)
+    filed = Counter(digest for path, digest in lab.archive().items() if path.endswith(".eml"))
+    applications = {mail.sha256: mail.name for mail in lab.delivered if mail.name[:2] in {"03", "11"}}
+    quarantined = {row[0] for row in lab.rows("SELECT sha256 FROM messages WHERE state = 'quarantined'")}
+    assert filed == Counter(applications.keys() - quarantined)
+    replies = Counter((recipient, template) for recipient, template, _ in lab.sink.replies())
+    assert max(replies.values()) == 1
+    assert len(replies) == len(filed)
+    assert lab.uncertain() == 0
+    flags = [flags for name, mails in lab.mailbox().items() if name != "Envoi" for _, flags in mails if flags]
+    assert flags == []
+    return states
+
+
+def run_soak(laboratory, dovecot, sink, proxied, *, minutes: float, count: int) -> None:
+    imap, smtp = proxied(dovecot.imap), proxied(sink.port)
+    lab = laboratory("the server keeps Sent", imap_port=imap.port, smtp_port=smtp.port)
+    lab.replies = BUDGET
+    lab.write_config()
+    lab.learn_what_the_server_keeps()
+    ends = soak(lab, (imap, smtp), minutes, count)
+    states = require_balance(lab, count)
+    counted = f"{dict(ends)}, {imap.connections} connections, {dict(states)}"
+    line = f"{minutes} minutes, {count} messages, {counted}, seed {SEED}"
+    if table := os.environ.get("INBOX_AGENT_SOAK_TABLE"):
+        with open(table, "a", encoding="utf-8") as file:  # noqa: PTH123 # A line for who measures.
+            file.write(line + "\n")
+    assert ends["SIGKILL"] > 0
+
+
+@pytest.mark.timeout(3600)
+def test_the_ledger_balances_after_minutes_of_kills_and_cut_lines(laboratory, dovecot, sink, proxied):
+    run_soak(laboratory, dovecot, sink, proxied, minutes=MINUTES, count=int(60 * MINUTES))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_the_ledger_balances_after_half_an_hour_and_ten_thousand_messages(laboratory, dovecot, sink, proxied):
+    minutes = float(os.environ.get("INBOX_AGENT_SOAK_MINUTES", "30"))
+    run_soak(laboratory, dovecot, sink, proxied, minutes=minutes, count=int(10_000 * minutes / 30))
+
+
+# --- old mail -----------------------------------------------------------------------------------------
+
+
+def store_old_mail(lab, dovecot, count: int) -> None:
+    """Straight into the Maildir: years of mail, of which some are applications."""
+    with lab.imap() as client:
+        client.select_folder("INBOX")  # Makes the Maildir.
+    folder = dovecot.maildir(lab.user) / "cur"
+    owner = folder.stat()
+    now = datetime.now(UTC).timestamp()
+    for number in range(count):
+        path = folder / f"{1_500_000_000 + number}.M{number}P1.lab:2,S"
+        path.write_bytes(mail_number(number).octets)
+        at = now - 86400 * (4 + 1000 * (1 - number / count))
+        os.utime(path, (at, at))
+        with contextlib.suppress(PermissionError):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def first_run(laboratory, dovecot, count: int) -> None:
+    lab = laboratory()
+    lab.config.write_text(re.sub(r"answer_since = .*\n", "", lab.config.read_text()))
+    store_old_mail(lab, dovecot, count)
+    service = Service(lab.config)
+    service.start()
+    try:
+        slowest = 0.0
+        deadline = time.monotonic() + 60 + count / 10
+        while lab_decided(lab) < count and time.monotonic() < deadline:
+            began = time.monotonic()
+            asked = subprocess.run(
+                [sys.executable, "-m", "inbox_agent", "status", "--json", "--config", lab.config],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            slowest = max(slowest, time.monotonic() - began)
+            if asked.stdout:
+                assert json.loads(asked.stdout)["ledger"]["messages"] <= count
+            memory = resident_megabytes(service.process.pid)
+            assert memory < 250, f"{memory} MB"
+            time.sleep(1)
+        assert lab_decided(lab) == count, lab.errors()
+        began = time.monotonic()
+    finally:
+        service.end(signal.SIGTERM)
+    assert time.monotonic() - began < 30
+    assert slowest < 20  # Seconds on a busy machine; a start of Python is most of it.
+    assert lab.sink.replies() == []
+    reasons = dict(lab.rows("SELECT no_reply_reason, COUNT(*) FROM messages WHERE kind = 'application' GROUP BY 1"))
+    assert set(reasons) == {"older than the installation"}
+
+
+def lab_decided(lab) -> int:
+    if not (lab.folder / "state" / "journal.db").exists():
+        return 0
+    with contextlib.suppress(Exception):
+        return lab.rows("SELECT COUNT(*) FROM messages WHERE state = 'done'")[0][0]
+    return 0
+
+
+def resident_megabytes(process: int) -> float:
+    """Resident memory of a process of ours."""
+    with open(f"/proc/{process}/statm", encoding="ascii") as file:  # noqa: PTH123 # No file of a disk.
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+@pytest.mark.timeout(900)
+def test_a_first_run_on_old_mail_answers_none_of_it_and_stays_responsive(laboratory, dovecot):
+    first_run(laboratory, dovecot, int(os.environ.get("INBOX_AGENT_OLD_MESSAGES", "600")))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(14400)
+def test_a_first_run_on_fifty_thousand_old_messages_answers_none(laboratory, dovecot):
+    first_run(laboratory, dovecot, 50_000)
