@@ -201,10 +201,12 @@ def _somebody_else(sight: Sight) -> Verdict | None:
         return _others_papers(sight)
     if not sight.has("somebody_else") or sight.own_cv:
         return None
-    if sight.has("about_oneself", "encloses_papers", "applies"):
+    if sight.has("about_oneself", "encloses_papers", "adds", "applied_before"):
         return None
     if sight.cvs and sight.has("employment_adviser"):
         return _by_an_adviser(sight)
+    if sight.has("applies"):
+        return None
     if sight.cvs:
         return doubt("quelqu’un transmet ou recommande le CV d’une autre personne", "somebody_else", "cv")
     if sight.answers or sight.has("chaser") or _asks_about_the_post(sight):

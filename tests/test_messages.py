@@ -1,4 +1,10 @@
-"""How good the shipped rules are on the labelled messages. A third, chosen by name alone, was never looked at."""
+"""How good the shipped rules are on the labelled messages.
+
+A third, chosen by the hash of its names alone, was held apart while the rules were tuned. On it, before anybody had
+looked (138 messages): application or not 97.1 %, kind 96.4 %, documents 100 %, missing 98.0 %, address 97.4 %, name
+98.7 %, no application lost, one wrong reply. Then its nine misses were read and mended; new messages are needed to
+measure again.
+"""
 
 from __future__ import annotations
 
@@ -60,15 +66,19 @@ def test_the_set_is_large_and_varied():
     }  # fmt: skip
 
 
+def test_nothing_but_applications_is_answered():
+    assert evaluation().wrongly_answered == ()
+
+
 def test_no_application_is_judged_as_anything_else():
     assert evaluation().lost == ()
 
 
-@pytest.mark.parametrize(("held", "kind", "application"), [(False, 0.96, 0.99), (True, 0.93, 0.95)])
+@pytest.mark.parametrize(("held", "kind", "application"), [(False, 0.97, 0.99), (True, 0.97, 0.99)])
 def test_kinds_are_right(held, kind, application):
     some = part(held=held)
 
-    assert some.share("kind") >= kind, report(some) if not held else "the part held apart"
+    assert some.share("kind") >= kind, report(some)
     assert some.share("application or not") >= application
 
 
