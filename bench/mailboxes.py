@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -73,7 +74,10 @@ def start_server() -> Server:
     """A Dovecot whose processor time is counted apart from its clients'."""
     dovecot = start_dovecot()
     group = Group("server")
-    group.take(int((dovecot.folder / "run" / "master.pid").read_text()))
+    pid = dovecot.folder / "run" / "master.pid"
+    while not pid.exists() or not pid.read_text():  # It listens first.
+        time.sleep(0.02)
+    group.take(int(pid.read_text()))
     return Server(dovecot, group)
 
 
