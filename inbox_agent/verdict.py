@@ -190,12 +190,8 @@ def _business(sight: Sight) -> Verdict | None:
 def _somebody_else(sight: Sight) -> Verdict | None:
     """A relative, an adviser, or somebody who recommends."""
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
-        if sight.cvs or sight.has("internship") or sight.links:
-            note = "envoyée par un proche du candidat"
-            return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
-        return None
-    served = any(note.startswith("service de l’emploi") for note in sight.notes)
-    if served and sight.cvs:
+        return _by_a_relative(sight)
+    if sight.cvs and any(note.startswith("service de l’emploi") for note in sight.notes):
         return _by_an_adviser(sight)
     if sight.others_cv and not declares(sight, *_FIRST_PERSON):
         return _others_papers(sight)
@@ -203,6 +199,18 @@ def _somebody_else(sight: Sight) -> Verdict | None:
         return None
     if sight.has("about_oneself", "encloses_papers", "adds", "applied_before"):
         return None
+    return _spoken_for(sight)
+
+
+def _by_a_relative(sight: Sight) -> Verdict | None:
+    if not (sight.cvs or sight.has("internship") or sight.links):
+        return None
+    note = "envoyée par un proche du candidat"
+    return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
+
+
+def _spoken_for(sight: Sight) -> Verdict | None:
+    """Somebody is spoken of in the third person, and nothing is said of oneself."""
     if sight.cvs and sight.has("employment_adviser"):
         return _by_an_adviser(sight)
     if sight.has("applies"):
