@@ -135,8 +135,7 @@ class ChildReaders:
         self._unsynced: set[Path] = set()
         self._children: list[_Child] = []
         self._selector = selectors.DefaultSelector()
-        if scratch is not None:
-            _swept(scratch)
+        self._swept = scratch is None
 
     def _ocr_allowance(self) -> int:
         return self._limits.ocr_seconds if self._limits.ocr_pages else 0
@@ -210,8 +209,23 @@ class ChildReaders:
             return self._start(cautious=cautious)
         return min(room, key=lambda child: len(child.jobs), default=None)
 
+    def _own_folder(self) -> Path | None:
+        """A new folder for a child. Before the first, and not sooner, what an earlier run left is removed.
+
+        Who only looks at an installation makes a ChildReaders too, beside the service whose folders these are.
+        """
+        if self._scratch is None:
+            return None
+        try:
+            if not self._swept:
+                _swept(self._scratch)
+                self._swept = True
+            return Path(tempfile.mkdtemp(prefix="reader-", dir=self._scratch)).resolve()
+        except OSError as error:
+            raise FileStoreError(f"the folder {self._scratch} cannot be written ({error.strerror}).") from error
+
     def _start(self, *, cautious: bool) -> _Child:
-        folder = Path(tempfile.mkdtemp(prefix="reader-", dir=self._scratch)).resolve() if self._scratch else None
+        folder = self._own_folder()
         settings = self._settings | {
             "folder": str(folder) if folder else None,
             "cautious": cautious,
@@ -356,7 +370,10 @@ class _Child:
         if self.folder is not None:
             output = self.folder / str(job.rank)
             shutil.rmtree(output, ignore_errors=True)
-            output.mkdir(mode=0o700)
+            try:
+                output.mkdir(mode=0o700)
+            except OSError:
+                return False  # Its folder is gone: another child has one of its own.
         if not self.jobs:
             self.begin(wall)
         packet = {"job": job.rank, "output": str(output) if output else None, "wall": wall, "cpu": self.cpu}
