@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import logging
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 2  # jobs in a child: the one it reads and the next, so that it never waits for us
+# Jobs in a child: a batch's share, so that it does not wait for us while we decide, file and answer.
+_AHEAD = 16
+_PIPE = 1 << 20  # octets of answers that may wait for us (a Reading has 5 to 20 kB); Linux gives 64 kB unasked
 _WORTH_A_CHILD = 3  # jobs waiting for each child before another is started: a start costs 0.2 s of processor time
 _WINDOW = 64  # readings kept while an earlier one is not there yet
 _START_SECONDS = 30  # from fork to "ready", on a busy machine
@@ -141,11 +144,21 @@ class ChildReaders:
         return self._limits.ocr_seconds if self._limits.ocr_pages else 0
 
     def read(self, spooled: Sequence[Path]) -> Iterator[Reading | Unread]:
-        """Readings in the order asked for. A child that dies, hangs or says nonsense gives an Unread."""
+        """Readings in the order asked for. A child that dies, hangs or says nonsense gives an Unread.
+
+        The children begin at once; what an earlier call was not asked for to the end is given up.
+        """
+        self._give_up()
         waiting = deque(_Job(rank, path, _sha256(path)) for rank, path in enumerate(spooled))
         results: dict[int, Reading | Unread] = {}
+        self._feed(waiting, results, _WINDOW)
+        return self._told(len(spooled), waiting, results)
+
+    def _told(
+        self, count: int, waiting: deque[_Job], results: dict[int, Reading | Unread]
+    ) -> Iterator[Reading | Unread]:
         try:
-            for rank in range(len(spooled)):
+            for rank in range(count):
                 self._feed(waiting, results, rank + _WINDOW)
                 while rank not in results:
                     self._listen(waiting, results)
@@ -153,8 +166,11 @@ class ChildReaders:
                 self._sync()
                 yield results.pop(rank)
         finally:  # Left early: what is being read is for nobody.
-            for child in [child for child in self._children if child.jobs]:
-                self._end(child)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        for child in [child for child in self._children if child.jobs]:
+            self._end(child)
 
     def warm(self) -> None:
         """Start the first child now, without waiting: it gets ready while the caller prepares its work."""
@@ -349,6 +365,8 @@ class _Child:
         assert self.process.stdout is not None  # noqa: S101 PIPE says so
         self.answers = self.process.stdout
         os.set_blocking(self.answers.fileno(), False)
+        with contextlib.suppress(OSError):  # A user may have too many pipes for it (fs.pipe-user-pages-soft).
+            fcntl.fcntl(self.answers.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         self.folder = folder
         self.life, self.cautious, self.cpu = life, cautious, cpu
         self.served = 0
