@@ -25,12 +25,14 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from inbox_agent.alert import NOTHING_IS_SENT, REPLIES_ARE_STOPPED, TROUBLE_KINDS, Alarm, trouble_of
 from inbox_agent.cycle import Pass, run_pass
-from inbox_agent.errors import AgentError, AuthenticationError, StoreError
+from inbox_agent.errors import AgentError, AnotherInstanceError, AuthenticationError, StoreError
 from inbox_agent.execute import execute
+from inbox_agent.holding import DESK, elsewhere
 from inbox_agent.installation import connect_mailbox, smtp_sender
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE
 from inbox_agent.publish import publish
 from inbox_agent.report import send_due_digest
+from inbox_agent.take_over import fill_spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +46,7 @@ _log = logging.getLogger(__name__)
 # Waits between tries to connect; a wrong password waits longest, so that no account is locked (threat 34).
 _BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
 _AFTER_REFUSAL = timedelta(minutes=10)
+_STAND_BY = 5  # seconds between looks whether another host let a mailbox go
 _OVERDUE_POLLS = 3  # intervals without an ended poll after which the mail thread no longer vouches for itself
 _PURGE_HOUR = 4
 _IDLE_SECONDS = 9 * 60  # shorter than any NAT forgets a connection (reliability.md threat 9)
@@ -116,13 +119,33 @@ class Daemon:
         _log.info("stopped")
 
     def prepare(self) -> None:
-        """Make good what a crash left; no connection yet."""
-        recovered = self.installation.journal.recover()
-        if recovered:
-            _log.warning("recovered claimed-replies=%d", recovered)
+        """Make good what a crash left; no connection yet. Among several hosts each mailbox waits for who takes it."""
+        if not self.installation.holding.shared:
+            self._recover(None)
         now = self.installation.clock.monotonic()
         self.lines = {section.name: Line(section.name, alive_at=now) for section in self.installation.config.mailboxes}
         self.sender = smtp_sender(self.installation.config)
+
+    def _recover(self, held: frozenset[str] | None) -> None:
+        recovered = self.installation.journal.recover(held)
+        if recovered:
+            _log.warning("recovered claimed-replies=%d", recovered)
+
+    def _take(self, name: str) -> bool:
+        """Have a mailbox, or the desk; what its last holder left is made good then. False: another host has it."""
+        holding = self.installation.holding
+        if holding.holds(name):
+            return True
+        if not holding.take(name):
+            return False
+        self._recover(frozenset({name}))
+        return True
+
+    def stand_by(self) -> None:
+        """Take up what another host let go."""
+        for name in self.lines:
+            if not self.installation.holding.holds(name):
+                self.poll(name)
 
     def close(self) -> None:
         """Log out everywhere."""
@@ -140,6 +163,8 @@ class Daemon:
             return
         try:
             self.pass_over(line, progress)
+        except AnotherInstanceError:
+            line.drop()  # Another host has it: we stand by.
         except AgentError as error:
             self._failed(line, error)
             self._send_reports()
@@ -147,20 +172,29 @@ class Daemon:
             line.failures, line.not_before = 0, None
             self._recovered(line)
         self._alive(line)
-        notify(f"STATUS={self._status()}")
+        with suppress(StoreError):
+            notify(f"STATUS={self._status()}")
 
     def pass_over(self, line: Line, progress: Callable[[int, int], None] | None = None) -> int:
         """One pass; raises what went wrong, which status and digest tell from then on."""
         try:
             return self._pass(line, progress)
+        except AnotherInstanceError:
+            raise
         except AgentError as error:
             with suppress(StoreError):  # It may be the store that refuses.
                 self.installation.journal.polled(line.name, str(error))
             raise
 
     def _pass(self, line: Line, progress: Callable[[int, int], None] | None) -> int:
+        if not self._take(line.name):
+            raise elsewhere(line.name)
         if line.account is None:
             line.account = connect_mailbox(self.installation.section(line.name))
+        desk = self._take(DESK)
+        if self.installation.holding.shared:
+            line.account.mailbox.select(line.account.folder)
+            fill_spool(self.installation, line.account, line.name)
         began = self.installation.clock.monotonic()
         look_seconds = self.installation.section(line.name).look_seconds
         look = line.looked_at is None or began - line.looked_at >= look_seconds
@@ -177,14 +211,16 @@ class Daemon:
         )
         if look:
             line.looked_at = began
-        publish(self.installation)
+        if desk:
+            publish(self.installation)
         self.installation.journal.polled(line.name, None)
         return decided
 
     def digest(self) -> None:
         """Send the digest if it is due and has not been sent."""
         try:
-            send_due_digest(self.installation)
+            if self._take(DESK):
+                send_due_digest(self.installation)
         except AgentError as error:
             _log.error("digest-failed %s: %s", type(error).__name__, error)
 
@@ -270,6 +306,8 @@ class Daemon:
                 executor="mail",
                 next_run_time=datetime.now(UTC),
             )
+        if self.installation.holding.shared:
+            scheduler.add_job(self.stand_by, IntervalTrigger(seconds=_STAND_BY), id="stand-by", executor="mail")
         if _watchdog_seconds():
             beat = IntervalTrigger(seconds=max(1, round(_watchdog_seconds() / 3)))
             scheduler.add_job(self.beat, beat, id="beat", executor="mail")

@@ -29,7 +29,7 @@ from inbox_agent.journal import REPLIES_STOPPED, SENDING_RESTS, SENDING_TROUBLE
 from inbox_agent.ports import Moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from inbox_agent.journal import Journal, PlannedAct
@@ -58,7 +58,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What can be acted upon. `evidence` is how long to look for an uncertain mail before the policy decides."""
+    """What can be acted upon. `evidence` is how long to look for an uncertain mail before the policy decides.
+
+    `held`: the mailboxes that this host has, None for all; `still` raises TryAgainError when it has lost them.
+    """
 
     accounts: dict[str, Account]
     files: FileStore
@@ -69,6 +72,8 @@ class World:
     resend_in_doubt: bool = True
     evidence: timedelta = timedelta(minutes=15)
     keep_in_sent: bool = True
+    held: Callable[[], frozenset[str] | None] = lambda: None
+    still: Callable[[], None] = lambda: None
 
 
 def execute(journal: Journal, world: World, *, reports_only: bool = False) -> int:
@@ -78,9 +83,13 @@ def execute(journal: Journal, world: World, *, reports_only: bool = False) -> in
     """
     tried = 0
     seen: set[int] = set()
-    while due := [act for act in journal.due() if act.id not in seen and not (reports_only and _of_a_candidate(act))]:
+    held = world.held()
+    while due := [
+        act for act in journal.due(held=held) if act.id not in seen and not (reports_only and _of_a_candidate(act))
+    ]:
         seen.update(act.id for act in due)
         for kind, group in _by_kind(due):
+            world.still()
             acts = list(group)
             tried += len(acts)
             match kind:
@@ -251,6 +260,7 @@ def _draft(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
             if _found(account, (account.drafts, account.sent), act.mail_id):
                 journal.done([(act, "found among the drafts")])
                 continue
+            world.still()
             reach("draft.append.before")
             account.mailbox.append(account.drafts, act.octets, (r"\Draft", r"\Seen"), world.clock.now())
             reach("draft.append.after")

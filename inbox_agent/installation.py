@@ -17,6 +17,7 @@ from inbox_agent.decide import Policy
 from inbox_agent.decision import ReplyMode
 from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError
 from inbox_agent.execute import Account, World
+from inbox_agent.holding import Alone, SharedHolding
 from inbox_agent.journal import Journal
 from inbox_agent.message import Address
 from inbox_agent.offer import Offer, Staff
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from inbox_agent.adapters.connection import Login
     from inbox_agent.adapters.oauth import OAuthSettings, TokenSource
     from inbox_agent.config import Config, MailboxSection, OAuth, Secret, Server
+    from inbox_agent.holding import Holding
     from inbox_agent.ports import Clock, FileStore, Mailbox, Readers, Sender
 
 _SUDDENLY = 10  # messages that do not go at once when people tidy up
@@ -49,6 +51,7 @@ class Installation:
     files: FileStore
     readers: Readers
     clock: Clock
+    holding: Holding
 
     @property
     def zone(self) -> ZoneInfo:
@@ -84,6 +87,8 @@ class Installation:
             resend_in_doubt=replies.in_doubt == "resend_once",
             evidence=timedelta(minutes=replies.evidence_minutes),
             keep_in_sent=replies.keep_in_sent,
+            held=self.holding.held,
+            still=self.holding.still,
         )
 
 
@@ -116,6 +121,8 @@ def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]
         (config.state / "spool" / mailbox.name).mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal.open(config.store_url, clock)
     readers = _readers(config, offers, staff)
+    # Several hosts may share a store on PostgreSQL; a file has this host alone, which locked its state folder.
+    holding = SharedHolding(journal.engine) if journal.engine.dialect.name == "postgresql" else Alone()
     try:
         yield Installation(
             config=config,
@@ -126,9 +133,11 @@ def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]
             files=file_store(config),
             readers=readers,
             clock=clock,
+            holding=holding,
         )
     finally:
         readers.close()
+        holding.close()
         journal.close()
 
 

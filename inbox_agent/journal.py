@@ -19,6 +19,7 @@ from inbox_agent.application import Candidate, Document, Kind, Status, Timing
 from inbox_agent.decision import Act, ActKind, ActState, Earlier, History, ReplyTemplate
 from inbox_agent.errors import StoreError
 from inbox_agent.failpoint import reach
+from inbox_agent.holding import POSTGRESQL_ARGUMENTS, unreachable
 from inbox_agent.schema import (
     acts,
     applications,
@@ -279,8 +280,11 @@ class Journal:
 
     # --- acts ---------------------------------------------------------------------------------------
 
-    def due(self, limit: int = 200) -> tuple[PlannedAct, ...]:
-        """Acts to perform now, in order: of each message, only the first that is open."""
+    def due(self, limit: int = 200, held: frozenset[str] | None = None) -> tuple[PlannedAct, ...]:
+        """Acts to perform now, in order: of each message, only the first that is open.
+
+        `held`: of these mailboxes only, None for all; what belongs to no mailbox (a report) is of "".
+        """
         now = text(self._clock.now())
         earlier = acts.alias("earlier")
         blocked = sa.exists().where(
@@ -288,7 +292,7 @@ class Journal:
         )
         query = (
             _acts_query()
-            .where(acts.c.state.in_(_OPEN_STATES), acts.c.next_at <= now, ~blocked)
+            .where(acts.c.state.in_(_OPEN_STATES), acts.c.next_at <= now, ~blocked, _held(held))
             .order_by(acts.c.id)
             .limit(limit)
         )
@@ -379,10 +383,13 @@ class Journal:
         with self.transaction("postpone") as write:
             write.resend(act, text(self._clock.now()), result)
 
-    def recover(self) -> int:
-        """At start: what was claimed and not in doubt was never transmitted, so it is pending again."""
+    def recover(self, held: frozenset[str] | None = None) -> int:
+        """At start: what was claimed and not in doubt was never transmitted, so it is pending again.
+
+        `held`: of these mailboxes only, None for all.
+        """
         with self.transaction("recover") as write:
-            return write.release_claims()
+            return write.release_claims(held)
 
     # --- looking back -------------------------------------------------------------------------------
 
@@ -958,11 +965,10 @@ class Write:
             .values(state=ActState.PENDING, next_at=now, result=result, payload=payload)
         )
 
-    def release_claims(self) -> int:
+    def release_claims(self, held: frozenset[str] | None = None) -> int:
         """See Journal.recover."""
-        released = self.connection.execute(
-            sa.update(acts).where(acts.c.state == ActState.SENDING).values(state=ActState.PENDING)
-        )
+        ours = _acts_query().with_only_columns(acts.c.id).where(acts.c.state == ActState.SENDING, _held(held))
+        released = self.connection.execute(sa.update(acts).where(acts.c.id.in_(ours)).values(state=ActState.PENDING))
         return released.rowcount
 
     def touch(self, application_id: int) -> None:
@@ -1029,6 +1035,13 @@ def _acts_query() -> sa.Select[Any]:
     return sa.select(acts, *columns).select_from(acts.outerjoin(messages, acts.c.message_id == messages.c.id))
 
 
+def _held(names: frozenset[str] | None) -> sa.ColumnElement[bool]:
+    """Which acts are of these mailboxes; a KEEP names its own."""
+    if names is None:
+        return sa.true()
+    return sa.func.coalesce(messages.c.mailbox, acts.c.payload["mailbox"].as_string(), "").in_(names)
+
+
 def _planned(row: sa.Row[Any]) -> PlannedAct:
     return PlannedAct(
         id=row.id,
@@ -1077,13 +1090,20 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except exc.DBAPIError as error:
+        if isinstance(error, exc.OperationalError) and "psycopg" in type(error.orig).__module__:
+            raise StoreError(unreachable(error)) from error
         raise StoreError(f"the store refuses: {type(error.orig).__name__}: {error.orig}") from error
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the store refuses: {type(error).__name__}") from error
 
 
 def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
+    remote = url.startswith("postgresql")
+    arguments = POSTGRESQL_ARGUMENTS if remote else {}
+    try:
+        engine = sa.create_engine(url, pool_pre_ping=remote, hide_parameters=True, connect_args=arguments)
+    except ImportError as error:
+        raise StoreError("the store on PostgreSQL needs psycopg. Install inbox-agent[postgres].") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

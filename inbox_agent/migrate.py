@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_MIGRATION = 0x1A6E0003  # of our advisory locks (holding.py)
+
+
 def upgrade(engine: sa.Engine, url: str, found: str | None) -> None:
     """Run the migrations that are missing; a SQLite file is copied beside itself first."""
     path = sa.make_url(url).database
     if found is not None and engine.dialect.name == "sqlite" and path:
         _back_up(Path(path), Path(f"{path}.before-upgrade-from-{found}"))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # Several hosts may start at once.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:ours, 0)"), {"ours": _MIGRATION})
         command.upgrade(alembic_config(connection), "head")
 
 
