@@ -3,7 +3,6 @@
 Like cli.py, which imports it, this module parses words and prints; imports stand in the commands.
 """
 
-
 from __future__ import annotations
 
 import getpass
@@ -15,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from inbox_agent.cli import ConfigOption, JsonOption, _installation, _store, app
+from inbox_agent.cli import ConfigOption, JsonOption, _config, _installation, _progress, _store, app
 from inbox_agent.errors import EXIT_FAILED, EXIT_USAGE
 
 _WORDS = ("yes", "no", "offer", "complete", "incomplete", "late", "answer")
@@ -196,3 +195,132 @@ def agree(
     with _store(config) as installation:
         record(installation, number, agreed=not withdraw, who=_who())
     typer.echo(f"Application {number}: agreement {'withdrawn' if withdraw else 'recorded'}.")
+
+
+@app.command()
+def offers(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What is open, until when, and what happens to an application that arrives now."""
+    from inbox_agent.offers import load_offers  # noqa: PLC0415 - slow to import
+    from inbox_agent.open_offers import described, table  # noqa: PLC0415 - the same
+
+    settings = _config(config)
+    rows = described(load_offers(settings.rules_folder), settings.replies.mode)
+    typer.echo(json.dumps(rows, ensure_ascii=False) if as_json else table(rows))
+
+
+@app.command()
+def replay(
+    apply: Annotated[bool, typer.Option("--apply", help="File anew what changed. Nobody gets a reply.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What today's rules would decide differently about the applications in the archive. Sends nothing.
+
+    What staff placed stands and is left out. With --apply the next poll moves mail and files; the service must
+    not run meanwhile. An application that would be none today is only told.
+    """
+    from inbox_agent import replay as replaying  # noqa: PLC0415 - slow to import
+
+    applied = 0
+    with _installation(config, lock=apply) as installation:
+        with _progress("applications") as progress:
+            found = replaying.replay(installation, progress)
+        if apply:
+            applied = replaying.apply(installation, found)
+    if as_json:
+        told = {"differences": [item.to_json() for item in found], "applied": applied}
+        typer.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        typer.echo(replaying.table(found))
+        if apply:
+            typer.echo(f"{applied} applications filed anew; the next poll moves their mail and files.")
+
+
+@app.command()
+def backfill(
+    since: Annotated[str, typer.Option(help="The first day to take in, as 2024-01-15.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take old mail into scope: judge and file it like new mail, and answer nobody. Stop the service first."""
+    from datetime import date  # noqa: PLC0415 - only here
+
+    from inbox_agent.backfill import take_in  # noqa: PLC0415 - slow to import
+    from inbox_agent.daemon import Daemon  # noqa: PLC0415 - the same
+    from inbox_agent.installation import connect_mailbox  # noqa: PLC0415 - the same
+
+    try:
+        day = date.fromisoformat(since)
+    except ValueError:
+        typer.echo(f'inbox-agent: "{since}" is no day; write it as 2024-01-15', err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    taken = decided = 0
+    with _installation(config) as installation:
+        daemon = Daemon(installation)
+        daemon.prepare()
+        try:
+            with _progress("messages") as progress:
+                for line in daemon.lines.values():
+                    line.account = connect_mailbox(installation.section(line.name))
+                    taken += take_in(installation, line.account, line.name, day, progress)
+                    decided += daemon.pass_over(line, progress)
+        finally:
+            daemon.close()
+    if as_json:
+        typer.echo(json.dumps({"taken": taken, "decided": decided}))
+    else:
+        typer.echo(f"{taken} old messages taken in, {decided} messages decided. None of the old ones was answered.")
+
+
+@app.command()
+def fsck(
+    repair: Annotated[bool, typer.Option("--repair", help="Write candidature.json, registers and board anew.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify every filed file against its hash, and the store against the archive. Exit status 1 if one is wrong."""
+    from inbox_agent.fsck import fsck as verify  # noqa: PLC0415 - slow to import
+    from inbox_agent.publish import publish  # noqa: PLC0415 - the same
+
+    with _installation(config, lock=repair) as installation:
+        if repair:
+            publish(installation, everything=True)
+        with _progress("applications") as progress:
+            flaws = verify(installation, progress)
+    if as_json:
+        typer.echo(json.dumps([flaw.to_json() for flaw in flaws], ensure_ascii=False))
+    else:
+        typer.echo("\n".join(map(str, flaws)) or "Everything that was filed is there, byte for byte.")
+    raise typer.Exit(EXIT_FAILED if flaws else 0)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The tar.gz to write; it must not exist.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the agent's state into one file while it runs: the store and the messages in hand.
+
+    To restore: stop the service, unpack the file into the state folder, start it. The archive is a folder of
+    files that your usual backup copies; fsck compares the two.
+    """
+    from inbox_agent.backup import back_up  # noqa: PLC0415 - slow to import
+
+    with _store(config) as installation, _progress("pages") as progress:
+        size = back_up(installation, file, progress)
+    typer.echo(json.dumps({"file": str(file), "octets": size}) if as_json else f"{file}, {size} octets")
+
+
+@app.command()
+def rebuild(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Make the store anew from the archive, after it was lost. The present store must be empty or away."""
+    from inbox_agent.rebuild import rebuild as rebuild_store  # noqa: PLC0415 - slow to import
+
+    with _installation(config) as installation, _progress("applications") as progress:
+        count, wrong = rebuild_store(installation, progress)
+    if as_json:
+        typer.echo(json.dumps({"applications": count, "not_understood": list(wrong)}, ensure_ascii=False))
+    else:
+        typer.echo(f"{count} applications. " + "".join(f"\nnot understood: {path}" for path in wrong))
+    raise typer.Exit(EXIT_FAILED if wrong else 0)

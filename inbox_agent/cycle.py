@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from inbox_agent.application import Reading
+from inbox_agent.backfill import BACKFILL
 from inbox_agent.corrections import carry_out_requests, hear, heed, told_of
 from inbox_agent.decide import DOUBT_FOLDER, IMPLAUSIBLE, decide
 from inbox_agent.drafts import look_at_drafts
@@ -282,6 +283,8 @@ def _body(octets: bytes) -> bytes:
 def _record(now: Pass, write: Write, row: Waiting, reading: Reading) -> None:
     installation = now.installation
     policy = policy_for(installation, now.name)
+    if row.told is not None and row.told.get("saying") == BACKFILL:
+        policy = replace(policy, answer_since=installation.clock.now())
     told = _told(row)
     history = write.history(reading, row.id, installation.day_start())
     if told is not None and row.application_id is not None:

@@ -298,7 +298,7 @@ def association(
     password = folder / "password"
     password.touch(mode=0o600)
     password.write_text(_PASSWORD)
-    before = installing._readers
+    before, clock = installing._readers, installing.SystemClock
     installing._readers = lambda config, offers, staff: InProcessReaders(config.rules_folder, offers, staff)
     try:
         with demo_servers({DIRECTRICE: _PASSWORD, SECRETARY: _PASSWORD}) as servers:
@@ -313,12 +313,14 @@ def association(
             )
             (folder / "config.toml").write_text(text, encoding="utf-8")
             made = Association(folder, servers, HeldClock())
+            # A command of the program that a test runs lives at the same moment.
+            installing.SystemClock = lambda: made.clock
             try:
                 yield made
             finally:
                 made.close()
     finally:
-        installing._readers = before
+        installing._readers, installing.SystemClock = before, clock
 
 
 _numbers = count(1)
