@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, DocumentState, Evidence
 from inbox_agent.document_rules import DocumentRules, load_document_rules
-from inbox_agent.document_text import Line, Passage, fold, read_passage, squeeze, stem, words_of, words_of_plain
+from inbox_agent.document_text import AGE, Line, Passage, fold, read_passage, squeeze, stem, words_of, words_of_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +37,8 @@ BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything, a lett
 LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and theses have more.
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
+TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
+MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
 SHOWN = 4  # findings quoted in one piece of evidence.
 SLIGHT = 0.05  # a weight below it is not worth a line of evidence.
 NAMED_LIKE_A_PERSON = range(2, 5)  # words of a file name: "Jeanne Dupont.pdf".
@@ -45,6 +47,9 @@ PAGES_OF_A_CV = 4
 _EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+\.[\w.]+")
 _PHONE = re.compile(r"(?:\+ ?33|0033|\+32|\+41|\b0) ?(?:\(0\) ?)?[1-9](?:[ .\-/]?\d\d){4}\b|\+\d{1,3}[ \d().\-]{8,}\d")
 _TOWN = re.compile(r"\b\d{2} ?\d{3} +[a-z]{3,}")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+# How headings begin that people find themselves; with "je" or "mon" in them they need not.
+_OF_ONESELF = (" ce qui ", " qui suis ", " hors travail ", " en dehors ", " et aussi ")
 _LEVEL = re.compile(
     r"\b(?:anglais|espagnol|allemand|italien|portugais|arabe|chinois|russe|turc|neerlandais|polonais|roumain|wolof"
     r"|creole|breton|lsf|english|french|spanish|german|italian|portuguese|arabic|chinese|russian|dutch)\b[^\n]{0,25}?"
@@ -108,6 +113,8 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
 ) -> Classified:
     """What the document is. `images` are the pages that are pictures; `text` is all that could be read, or ""."""
     look = _Look(name, state, pages, images, media_type, _kinds_named(name, vocabulary))
+    if state is DocumentState.REFUSED:
+        return Classified(DocumentKind.OTHER, (Evidence("refused", "never opened: its name proves nothing", 1.0),), 1.0)
     passage = read_passage(text)
     scanty = passage.count < vocabulary.few_words and (images > 0 or state is not DocumentState.READ)
     if passage.count < NOTHING_WORDS or scanty:
@@ -120,7 +127,7 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
 
 
 def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
-    """The body of a message as the letter; None when it is a cover note, or anything else."""
+    """The body of a message as the letter, or letter and CV; None when it is a cover note, or anything else."""
     passage = read_passage(_own_words(text))
     rules = vocabulary.body
     announced = any(_has(phrase, passage) for phrase in rules.letter_is_announced)
@@ -128,12 +135,15 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
     argument = _argument_words(passage, vocabulary)
     if argument < needed or any(_has(phrase, passage) for phrase in rules.not_a_letter):
         return None
+    if argument < rules.argument_words_beside_a_question and any(_has(phrase, passage) for phrase in rules.asks):
+        return None
     look = _Look("", DocumentState.READ, None, 0, "text/plain", frozenset())
     anywhere = _findings(vocabulary.other_anywhere, passage)
-    letter = _letter_score(passage, _letter_passage(passage), anywhere, look, vocabulary)
+    span = _letter_passage(passage)
+    letter = _letter_score(passage, span, anywhere, look, vocabulary)
     if letter.total < vocabulary.letter.threshold:
         return None
-    return Classified(DocumentKind.LETTER, _ordered(letter.evidence), round(letter.probability, 3))
+    return _verdict(_cv_score(passage.without(*span), anywhere, look, vocabulary), letter, vocabulary)
 
 
 # --- Verdict ----------------------------------------------------------------------------------------------
@@ -181,17 +191,63 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
     evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(scale.marks, part)]
-    shows_someone = bool(part.lines) and (_contacts(part) or any(line.dated for line in part.lines))
-    shows_someone = shows_someone or any(item.test == "cv_person" for item in evidence)
+    speech = _Speech.of(part, headings, evidence)
     evidence += [
-        _weigh("cv", shape, *_cv_shape(shape.name, part, look))
+        _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech))
         for shape in scale.shapes
-        if shape.name != "nobody" or not shows_someone
+        if shape.name not in _ASIDES and (shape.name != "nobody" or not _shows_someone(part, speech))
     ]
-    discount = scale.trade_discount * _form(evidence, scale)
+    form = _form(evidence, scale)
+    evidence += [
+        _aside(shape, part, speech, form * scale.trade_discount) for shape in scale.shapes if shape.name in _ASIDES
+    ]
     others = anywhere + _findings(rules.other_near, career)
-    evidence += [finding.evidence("other", finding.mark.cv, discount) for finding in others]
+    evidence += [finding.evidence("other", finding.mark.cv, scale.trade_discount * form) for finding in others]
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.CV, scale)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    """How a CV speaks: of someone, to someone, and under headings in its own words; headings left out of the counts."""
+
+    i: int
+    you: int
+    own_headings: tuple[str, ...]
+    personal: bool
+
+    @classmethod
+    def of(cls, part: Passage, headings: list[tuple[int, str, str]], evidence: list[Evidence]) -> _Speech:
+        headed = {at for at, _, _ in headings}
+        own = {at for at, line in enumerate(part.lines[:-1]) if at not in headed and _heads_in_own_words(line)}
+        body = [line for at, line in enumerate(part.lines) if at not in headed and at not in own]
+        i, you = sum(line.i for line in body), sum(line.you for line in body)
+        personal = bool(i or own) or any(item.test == "cv_person" for item in evidence)
+        return cls(i, you, tuple(part.lines[at].raw for at in sorted(own)), personal)
+
+
+def _heads_in_own_words(line: Line) -> bool:
+    """Whether a line is a heading that its writer found: "Ce que j'ai fait", "D'où je viens"."""
+    short = 1 < line.count <= HEADING_WORDS and (line.i or line.words.startswith(_OF_ONESELF))
+    return bool(short) and line.raw[0].isupper() and line.raw[-1].isalpha()
+
+
+def _shows_someone(part: Passage, speech: _Speech) -> bool:
+    """Whether a person stands behind the text: an address, something personal, years, or two lengths of work."""
+    if not part.lines or speech.personal or _contacts(part):
+        return bool(part.lines)
+    dated = [line for line in part.lines if line.dated]
+    return len(dated) > 1 or any(_YEAR.search(line.plain) for line in dated)
+
+
+_ASIDES = frozenset({"first_person", "second_person"})
+
+
+def _aside(shape: Shape, part: Passage, speech: _Speech, discount: float) -> Evidence:
+    """What "je" and "vous" weigh against a CV: little where its form is plain, or where nobody is spoken to."""
+    count, shown = (speech.i, "je") if shape.name == "first_person" else (speech.you, "vous")
+    told_to_nobody = MONOLOGUE if shape.name == "first_person" and not speech.you else 1.0
+    item = _weigh("cv", shape, *_per_hundred(count, part, shown))
+    return Evidence(item.test, item.found, item.weight * told_to_nobody * (1 - discount))
 
 
 def _form(evidence: list[Evidence], scale: Scale) -> float:
@@ -301,11 +357,13 @@ def _side_by_side(line: Line, words: list[str], headings: Headings) -> list[tupl
     return []
 
 
-def _cv_shape(name: str, part: Passage, look: _Look) -> tuple[float, str]:
+def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[float, str]:
     """The measure of one test of form, and what to show for it."""
     match name:
         case "dated_lines":
-            return sum(line.dated for line in part.lines), _quote(line.raw for line in part.lines if line.dated)
+            return _dates(part, speech)
+        case "own_headings":
+            return len(speech.own_headings), _quote(speech.own_headings)
         case "contact":
             kinds = _contacts(part)
             return len(kinds), ", ".join(kinds)
@@ -315,22 +373,36 @@ def _cv_shape(name: str, part: Passage, look: _Look) -> tuple[float, str]:
         case "fragments":
             share = sum(not line.sentence for line in part.lines) / max(len(part.lines), 1)
             return share, f"{share:.0%} of the lines are no sentences"
-        case "first_person" | "second_person" | "we":
-            person, shown = {"first_person": ("i", "je"), "second_person": ("you", "vous"), "we": ("we", "nous")}[name]
-            return _per_hundred(sum(getattr(line, person) for line in part.lines), part, shown)
+        case "we":
+            return _per_hundred(sum(line.we for line in part.lines), part, "nous")
+        case "third_person":
+            third = sum(line.third for line in part.lines)
+            return _per_hundred(max(third - 1 - speech.i, 0), part, "il, elle")
         case "nobody":
             return 1.0, "no address, nothing personal, no dates"
         case "blanks":
             return _blanks(part)
-        case "brevity":
-            return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
         case _:
-            return _length_beyond(part, look)
+            return _cv_length(name, part, look)
+
+
+def _cv_length(name: str, part: Passage, look: _Look) -> tuple[float, str]:
+    if name == "brevity":
+        return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
+    return _length_beyond(part, look)
+
+
+def _dates(part: Passage, speech: _Speech) -> tuple[float, str]:
+    """The dates of a career in its lines, and, half as much, those told in sentences of a person."""
+    dated = [line for line in part.lines if line.dated]
+    told = [line for line in part.lines if line.told] if _shows_someone(part, speech) else []
+    measure = sum(line.dated for line in dated) + TOLD * sum(line.told for line in told)
+    return measure, _quote(line.raw for line in (*dated, *told))
 
 
 def _contacts(part: Passage) -> list[str]:
     plain = "\n".join(line.plain for line in part.lines)
-    tests = (("e-mail", _EMAIL), ("telephone", _PHONE), ("town", _TOWN))
+    tests = (("e-mail", _EMAIL), ("telephone", _PHONE), ("town", _TOWN), ("age", AGE))
     return [kind for kind, pattern in tests if pattern.search(plain)]
 
 
@@ -487,7 +559,7 @@ def _findings(marks: Iterable[Mark], part: Passage) -> list[_Finding]:
     for mark in marks:
         place = top if mark.place == "title" else part
         holds = _opens_a_line if mark.place in {"title", "line"} else _has
-        found = [phrase.written for phrase in mark.phrases if holds(phrase, place)]
+        found = [phrase.written for phrase in mark.possible(place) if holds(phrase, place)]
         if found:
             # One phrase of several is weaker than its share: words stray into any document.
             findings.append(_Finding(mark, min(len(found) / mark.full, 1.0) ** 1.5, _quote(found)))
@@ -549,6 +621,8 @@ def _kinds_named(name: str, rules: DocumentRules) -> frozenset[DocumentKind]:
         (DocumentKind.OTHER, rules.names.other),
     )
     kinds = frozenset(kind for kind, phrases in said if any(phrase.words in words for phrase in phrases))
+    if not kinds and any(phrase.words in words for phrase in rules.names.medium):
+        return frozenset({DocumentKind.OTHER})
     if any(phrase.words in words for phrase in rules.names.surely_other):
         return frozenset({DocumentKind.OTHER})
     if any(phrase.words in words for phrase in rules.names.sure_letter):

@@ -9,13 +9,16 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from inbox_agent.document_text import squeeze, stem, words_of
 from inbox_agent.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from inbox_agent.document_text import Passage
 
 # Words that headings have or lack at will: "Mes expériences", "Parcours de formation".
 _SMALL_WORDS = frozenset(
@@ -52,6 +55,8 @@ SHAPES_OF_CV = (
     "first_person",
     "second_person",
     "we",
+    "third_person",
+    "own_headings",
     "nobody",
     "blanks",
     "brevity",
@@ -86,6 +91,11 @@ class Phrase:
     key: str | None
 
 
+class _ByKey(TypedDict):
+    keyed: dict[str, tuple[int, ...]]
+    keyless: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Phrases that say one thing together.
@@ -106,6 +116,17 @@ class Mark:
     cv: float
     letter: float
     phrases: tuple[Phrase, ...]
+    keyed: dict[str, tuple[int, ...]]
+    keyless: tuple[int, ...]
+
+    def possible(self, passage: Passage) -> Iterable[Phrase]:
+        """The phrases whose key the passage holds: a few of many, so that only these are looked for."""
+        if passage.glued:
+            return self.phrases
+        keys = self.keyed.keys() & passage.distinct
+        if not keys:
+            return (self.phrases[at] for at in self.keyless)
+        return (self.phrases[at] for at in sorted((*self.keyless, *(at for key in keys for at in self.keyed[key]))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +162,11 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Words of file names. What is `surely_other` is so even beside "CV"; a `sure_letter` even beside "diplôme"."""
+    """Words of file names.
+
+    What is `surely_other` is so even beside "CV"; a `sure_letter` even beside "diplôme". A `medium` ("photo")
+    says other only where no kind is named.
+    """
 
     cv: tuple[Phrase, ...]
     letter: tuple[Phrase, ...]
@@ -151,6 +176,7 @@ class Names:
     both: tuple[Phrase, ...]
     other: tuple[Phrase, ...]
     generic: tuple[Phrase, ...]
+    medium: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +185,11 @@ class BodyRules:
 
     argument_words: int
     argument_words_when_letter_is_announced: int
+    argument_words_beside_a_question: int
     politeness: tuple[Phrase, ...]
     letter_is_announced: tuple[Phrase, ...]
     not_a_letter: tuple[Phrase, ...]
+    asks: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +425,7 @@ def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
         cv=weight if cv else 0.0,
         letter=0.0 if cv else weight,
         phrases=phrases,
+        **_by_key(phrases),
     )
 
 
@@ -413,23 +442,31 @@ def _mark_of_other(name: str, table: _Table) -> Mark:
         cv=-against_cv,
         letter=-against_letter,
         phrases=phrases,
+        **_by_key(phrases),
     )
 
 
+def _by_key(phrases: tuple[Phrase, ...]) -> _ByKey:
+    keyed: dict[str, tuple[int, ...]] = {}
+    for at, phrase in enumerate(phrases):
+        if phrase.key is not None:
+            keyed[phrase.key] = (*keyed.get(phrase.key, ()), at)
+    return {"keyed": keyed, "keyless": tuple(at for at, phrase in enumerate(phrases) if phrase.key is None)}
+
+
 def _names(table: _Table) -> Names:
-    keys = ("cv", "letter", "sure_letter", "surely_other", "application", "both", "other", "generic")
+    keys = ("cv", "letter", "sure_letter", "surely_other", "application", "both", "other", "generic", "medium")
     table.only(*keys)
     return Names(*(table.phrases(key) for key in keys))
 
 
 def _body(table: _Table) -> BodyRules:
-    table.only(
-        "argument_words", "argument_words_when_letter_is_announced", "politeness", "letter_is_announced", "not_a_letter"
+    numbers = (
+        "argument_words",
+        "argument_words_when_letter_is_announced",
+        "argument_words_beside_a_question",
     )
-    return BodyRules(
-        table.whole("argument_words"),
-        table.whole("argument_words_when_letter_is_announced"),
-        table.phrases("politeness"),
-        table.phrases("letter_is_announced"),
-        table.phrases("not_a_letter"),
-    )
+    phrases = ("politeness", "letter_is_announced", "not_a_letter", "asks")
+    table.only(*numbers, *phrases)
+    least, announced, beside_a_question = (table.whole(key) for key in numbers)
+    return BodyRules(least, announced, beside_a_question, *(table.phrases(key) for key in phrases))

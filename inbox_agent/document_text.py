@@ -100,7 +100,20 @@ _STARTS_WITH_DATE = re.compile(rf"[\W_]*(?:en |etes? |in |summer |fin |debut |an
 _ENDS_WITH_DATE = re.compile(rf"(?<![\w/.])(?<!\d )(?<!\der ){_MONTH_OR_YEAR}[\W_]*$")
 # "5 ans chez Chronopost", "interim 3 mois"; but an age stands alone: "45 ans".
 _LENGTH_OF_WORK = re.compile(r"\b\d{1,2} (?:ans|annees|mois|years|months)\b")
-_AGE = re.compile(r"[\W_]*(?:age \w{0,2} ?:? ?)?\d\d ?ans\b")
+# "Niort, 24 ans", "j'ai 41 ans", "age : 30 ans"; never the 20 years of an experience.
+AGE = re.compile(
+    r"(?:(?:^[\W_]*|[,(|/-] ?)(?:1[4-9]|[2-6]\d) ?ans(?= *(?:$|[,.;|)/-]))|(?:j'ai |\bage.{0,4} )\d\d ?ans\b)(?! d)",
+    re.MULTILINE,
+)
+# What a requirement asks for, not what someone did: "2 ans souhaites", "5 ans d'experience exiges".
+_ASKED_FOR = re.compile(r"\b(?:souhaite|exige|requis|minimum|attendu|apprecie|required|preferred)")
+# Years and lengths of time within a sentence; days (the first alternative) date papers.
+_TOLD = re.compile(
+    rf"\d\d?(?:er)?[ /.-](?:{_MONTH}|\d\d?)[ /.-]\d{{2,4}}"
+    rf"|(\b{_YEAR}\b|\b(?:\d{{1,2}}|une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|quinze|vingt"
+    r"|one|two|three|four|five|seven|eight|nine|ten)"
+    r" (?:ans?|annees?|mois|saisons?|etes?|years?|months?|seasons?|summers?)\b)"
+)
 _PLACE_AND_DATE = re.compile(
     rf"(?:fait )?(?:a )?[a-z][a-z' -]{{1,40}},? ?(?:le )?"
     rf"(?:lundi |mardi |mercredi |jeudi |vendredi |samedi |dimanche )?"
@@ -114,6 +127,7 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+_UNITS = _set("an ans annee annees mois saison saisons ete etes year years month months season seasons summer summers")
 _I, _YOU, _WE, _THIRD = range(4)
 _PERSONS = {
     **dict.fromkeys(_set("je j me mon ma mes moi i my myself"), _I),
@@ -140,6 +154,7 @@ class Line:
     with a space before, between and after, so that a phrase is found by `" phrase " in line.words`.
     `i`, `you`, `we` and `third` count the pronouns and possessives of each person, in French and English.
     `dated` counts the dates of a career: 1 for a line of it, several for a paragraph that tells one;
+    `told` the years and lengths of time in a sentence that is not such a line and says neither "nous" nor "vous";
     `sentence` is a line that is part of a sentence.
     """
 
@@ -153,6 +168,7 @@ class Line:
     third: int
     sentence: bool
     dated: int
+    told: int
 
     @property
     def place_and_date(self) -> bool:
@@ -256,6 +272,8 @@ def _line(raw: str, plain: str, tokens: list[str]) -> Line:
     count = len(tokens)
     words = frozenset(tokens)
     persons = Counter(_PERSONS[token] for token in tokens if token in _PERSONS)
+    dated = 0 if not words.isdisjoint(_SPEAKERS) else _dated(plain, count)
+    told = 0 if dated or persons[_YOU] or persons[_WE] else _told(plain, words)
     return Line(
         raw,
         plain,
@@ -266,8 +284,17 @@ def _line(raw: str, plain: str, tokens: list[str]) -> Line:
         persons[_WE],
         persons[_THIRD],
         sentence=count >= _SENTENCE and not words.isdisjoint(_OF_SENTENCES),
-        dated=0 if not words.isdisjoint(_SPEAKERS) else _dated(plain, count),
+        dated=dated,
+        told=told,
     )
+
+
+def _told(plain: str, words: frozenset[str]) -> int:
+    if (words.isdisjoint(_UNITS) and not _DIGIT.search(plain)) or _PLACE_AND_DATE.match(plain):
+        return 0
+    if _ASKED_FOR.search(plain):
+        return 0
+    return sum(bool(fact) for fact in _TOLD.findall(AGE.sub("", plain)))
 
 
 def _dated(plain: str, count: int) -> int:
@@ -279,4 +306,5 @@ def _dated(plain: str, count: int) -> int:
         return spans if spans > 1 else 0
     if spans or _STARTS_WITH_DATE.match(plain) or (count > 1 and _ENDS_WITH_DATE.search(plain)):
         return 1
-    return int(count <= _WORK_LINE and bool(_LENGTH_OF_WORK.search(plain)) and not _AGE.match(plain))
+    worked = count <= _WORK_LINE and bool(_LENGTH_OF_WORK.search(plain)) and not AGE.search(plain)
+    return int(worked and not _ASKED_FOR.search(plain))

@@ -8,26 +8,39 @@ honest ones, stand in the sources' first lines and in the commits: 46/50, 19/28,
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import sys
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from inbox_agent.classify import Classified, classify, classify_body, load_document_rules
+from inbox_agent.extract import extract
+from inbox_agent.formats.content import Limits
+from inbox_agent.message import Attachment
+from inbox_agent.shipped import shipped
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "documents"))
-
-import make  # noqa: E402 lies in a folder that is no package
-from inbox_agent.classify import Classified, classify, classify_body, load_document_rules  # noqa: E402 see above
-from inbox_agent.extract import extract  # noqa: E402 see above
-from inbox_agent.formats.content import Limits  # noqa: E402 see above
-from inbox_agent.message import Attachment  # noqa: E402 see above
-from inbox_agent.shipped import shipped  # noqa: E402 see above
-
 RULES = load_document_rules(shipped("rules") / "documents.toml")
+
+
+def _make() -> ModuleType:
+    """documents/make.py, under a name of its own: messages/ has a make.py too."""
+    spec = importlib.util.spec_from_file_location("make_documents", HERE / "documents" / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+make = _make()
 
 
 @dataclass(frozen=True, slots=True)
