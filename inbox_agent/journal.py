@@ -1095,6 +1095,8 @@ def _translated() -> Iterator[None]:
         raise StoreError(f"the store refuses: {type(error.orig).__name__}: {error.orig}") from error
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the store refuses: {type(error).__name__}") from error
+    except OSError as error:
+        raise StoreError(f"the store cannot be written ({error.strerror}). Look at the disk.") from error
 
 
 def _engine(url: str) -> sa.Engine:
