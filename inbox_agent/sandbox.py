@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ABI_QUERY = 1  # LANDLOCK_CREATE_RULESET_VERSION
 _PATH_BENEATH = 1
-_SET_NO_NEW_PRIVS = 38  # prctl(2)
+_GET_SECCOMP, _SET_NO_NEW_PRIVS = 21, 38  # prctl(2)
 
 # include/uapi/linux/landlock.h: file system rights, by the ABI that brought them.
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _MAKE_REG = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 8
@@ -148,14 +148,16 @@ def _libc() -> ctypes.CDLL:
 
 
 def _python_folders() -> set[Path]:
+    """Python's own folders and our package; of a checkout nothing else, since an operator keeps data there."""
     package = Path(__file__).resolve().parent
-    folders = {Path(folder).resolve() for folder in sys.path if folder and Path(folder).name != package.parent.name}
+    checkout = package.parent if (package.parent / "pyproject.toml").exists() else None
+    folders = {Path(folder).resolve() for folder in sys.path if folder}
     libraries = {Path("/usr/lib"), Path("/usr/lib64"), Path("/lib"), Path("/lib64"), Path("/usr/local/lib")}
     zones = {Path("/usr/share/zoneinfo"), Path("/etc/localtime"), Path("/dev/urandom"), Path("/dev/null")}
     return {
         folder
         for folder in (*folders, *libraries, *zones, package, Path("/etc/ld.so.cache"))
-        if folder.exists() and folder not in {package.parent, Path("/")}
+        if folder.exists() and folder not in {checkout, Path("/")}
     }
 
 
@@ -204,7 +206,7 @@ def _has_seccomp() -> bool:
         ctypes.CDLL("libseccomp.so.2")
     except OSError:
         return False
-    return Path("/proc/sys/kernel/seccomp").exists()
+    return _libc().prctl(_GET_SECCOMP, 0, 0, 0, 0) >= 0  # /proc/sys is hidden under ProcSubset=pid
 
 
 def _filters(*, exec_: bool, fork: bool) -> Any:
