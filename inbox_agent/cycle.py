@@ -70,6 +70,8 @@ def run_pass(now: Pass) -> int:
     Raises the errors of errors.py; what was done until then is done, the rest is done by the next pass.
     """
     installation = now.installation
+    # A store that refused in the middle of a pass left what was claimed.
+    installation.journal.recover(frozenset({now.name}))
     check_plausible(installation)
     mailbox, folder = now.account.mailbox, now.account.folder
     check_populated(installation, now.name, mailbox.select(folder).exists)

@@ -388,6 +388,10 @@ class Journal:
 
         `held`: of these mailboxes only, None for all.
         """
+        sending = sa.select(acts.c.id).where(acts.c.state == ActState.SENDING).limit(1)
+        with self._reading() as connection:
+            if connection.scalar(sending) is None:
+                return 0
         with self.transaction("recover") as write:
             return write.release_claims(held)
 
