@@ -396,3 +396,21 @@ def sign_in(
 
 # Adds its commands to `app`.
 import inbox_agent.cli_records  # noqa: E402, F401
+
+
+@app.command()
+def metrics(
+    config: ConfigOption = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Replace this file, for node_exporter's textfile collector.")
+    ] = None,
+) -> None:
+    """The numbers of the agent in Prometheus's text format."""
+    from inbox_agent.metrics import exposition, write_textfile  # noqa: PLC0415 - only here
+
+    with _store(config) as installation:
+        text = exposition(installation.journal)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_textfile(output, text)

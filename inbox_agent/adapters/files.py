@@ -44,7 +44,7 @@ _NO_LINK = frozenset(
 _REMEDIES = {
     errno.ENOSPC: "free some space on its disk",
     errno.EDQUOT: "raise the quota of the agent's user, or free some space",
-    errno.EROFS: "mount its file system read-write again, and look at the system's log for disk errors",
+    errno.EROFS: "mount its file system read-write again; under systemd, name it in ReadWritePaths= (docs/service.md)",
     errno.EACCES: "give the agent's user the right to write there",
     errno.EPERM: "give the agent's user the right to write there",
     errno.EIO: "the disk or the share fails: look at the system's log and at the backups",
