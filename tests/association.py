@@ -15,10 +15,12 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from itertools import count
 from typing import TYPE_CHECKING
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from imapclient import IMAPClient
 from inbox_agent import installation as installing
+from inbox_agent.adapters.connection import tls_context
 from inbox_agent.adapters.servers import DemoServers, Received, demo_servers
 from inbox_agent.config import load_config
 from inbox_agent.daemon import Daemon
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from inbox_agent.installation import Installation
     from inbox_agent.journal import Journal
     from inbox_agent.offer import Offer, Staff
+
+    from servers.dovecot import Dovecot
 
 PARIS = ZoneInfo("Europe/Paris")
 DIRECTRICE = "marienoelle.pinson@villesaucarre.org"
@@ -78,9 +82,7 @@ name = "direction"
 {mailbox}
 [mailboxes.imap]
 host = "127.0.0.1"
-port = {imap}
-tls = "none"
-user = "marienoelle.pinson@villesaucarre.org"
+{imap}
 password = {{ file = "password" }}
 [smtp]
 host = "127.0.0.1"
@@ -144,6 +146,8 @@ class Association:
     folder: Path
     servers: DemoServers
     clock: HeldClock
+    dovecot: Dovecot | None = None
+    user: str = DIRECTRICE
     _stack: ExitStack = field(default_factory=ExitStack)
     _daemon: Daemon | None = None
 
@@ -187,7 +191,11 @@ class Association:
     def deliver(self, octets: bytes, at: datetime | None = None) -> bytes:
         """A message comes into the mailbox, now unless told."""
         octets = re.sub(rb"\r?\n", b"\r\n", octets)
-        self.servers.deliver(DIRECTRICE, octets, at or self.clock.moment)
+        if self.dovecot is None:
+            self.servers.deliver(DIRECTRICE, octets, at or self.clock.moment)
+        else:
+            with self.imap() as client:
+                client.append("INBOX", octets, msg_time=at or self.clock.moment)
         return octets
 
     def run_pass(self) -> int:
@@ -221,9 +229,17 @@ class Association:
 
     @contextmanager
     def imap(self) -> Iterator[IMAPClient]:
-        with IMAPClient("127.0.0.1", self.servers.imap_port, ssl=False, timeout=20) as client:
-            client.login(DIRECTRICE, _PASSWORD)
+        if self.dovecot is None:
+            port, context = self.servers.imap_port, None
+        else:
+            port, context = self.dovecot.imaps, tls_context(self.dovecot.ca_file)
+        with IMAPClient("127.0.0.1", port, ssl=context is not None, ssl_context=context, timeout=20) as client:
+            client.login(self.user, self.password)
             yield client
+
+    @property
+    def password(self) -> str:
+        return _PASSWORD if self.dovecot is None else "fresh"
 
     def folders(self) -> dict[str, list[str]]:
         """Folder by name → the Message-IDs in it; empty folders are left out."""
@@ -288,8 +304,12 @@ def association(
     sections: str = "",
     top: str = "",
     offer: str = "",
+    dovecot: Dovecot | None = None,
 ) -> Iterator[Association]:
-    """An association in `folder`; the keywords add lines to the configuration or to the first offer."""
+    """An association in `folder`; the keywords add lines to the configuration or to the first offer.
+
+    With `dovecot` its mailbox is a new one there.
+    """
     (folder / "rules" / "offers").mkdir(parents=True)
     (folder / "archive").mkdir()
     for name, text in _OFFERS.items():
@@ -297,13 +317,14 @@ def association(
         (folder / "rules" / "offers" / f"{name}.toml").write_text(text + more, encoding="utf-8")
     password = folder / "password"
     password.touch(mode=0o600)
-    password.write_text(_PASSWORD)
+    password.write_text(_PASSWORD if dovecot is None else "fresh")
+    user = DIRECTRICE if dovecot is None else f"m{uuid4().hex[:10]}@fresh.test"
     before, clock = installing._readers, installing.SystemClock
     installing._readers = lambda config, offers, staff: InProcessReaders(config.rules_folder, offers, staff)
     try:
         with demo_servers({DIRECTRICE: _PASSWORD, SECRETARY: _PASSWORD}) as servers:
             text = _CONFIG.format(
-                imap=servers.imap_port,
+                imap=_imap_lines(servers, dovecot, user),
                 smtp=servers.smtp_port,
                 mode=mode,
                 replies=replies,
@@ -312,7 +333,7 @@ def association(
                 top=top,
             )
             (folder / "config.toml").write_text(text, encoding="utf-8")
-            made = Association(folder, servers, HeldClock())
+            made = Association(folder, servers, HeldClock(), dovecot, user)
             # A command of the program that a test runs lives at the same moment.
             installing.SystemClock = lambda: made.clock
             try:
@@ -321,6 +342,12 @@ def association(
                 made.close()
     finally:
         installing._readers, installing.SystemClock = before, clock
+
+
+def _imap_lines(servers: DemoServers, dovecot: Dovecot | None, user: str) -> str:
+    if dovecot is None:
+        return f'port = {servers.imap_port}\ntls = "none"\nuser = "{user}"'
+    return f'port = {dovecot.imaps}\nca_file = "{dovecot.ca_file}"\nuser = "{user}"'
 
 
 _numbers = count(1)
