@@ -151,6 +151,7 @@ class ImapMailbox:
         self._known: dict[str, ListedFolder] = {}  # By our names, as LIST last showed them.
         self._selected: tuple[bytes, FolderState] | None = None  # What the caller selected.
         self._open: bytes | None = None  # What is selected on the wire, for writing.
+        self._changed = False  # Whether the server told of arrivals or removals there since.
         self._facts: dict[int, _Facts] = {}
         self._targets: dict[bytes, _Target] = {}
 
@@ -178,8 +179,13 @@ class ImapMailbox:
     # ports.Mailbox.
 
     def select(self, folder: str) -> FolderState:
-        """Open a folder read-write; see ports.Mailbox. Raises AgentError if there is no such folder."""
+        """Open a folder read-write; see ports.Mailbox. Raises AgentError if there is no such folder.
+
+        One that is open already is asked for news only (NOOP), and opened again if there are any.
+        """
         wire = self._wire(folder)
+        if self._selected is not None and self._open == self._selected[0] == wire and self._is_quiet():
+            return self._selected[1]
         self._selected = None
         self._facts.clear()
         try:
@@ -191,6 +197,8 @@ class ImapMailbox:
                 f"there is no folder {folder} at {self._settings.place}: check its name in the configuration"
             ) from error
         self._selected = (wire, state)
+        self._session.forget()
+        self._changed = False
         return state
 
     def list_uids(self, first: int, last: int | None = None) -> Sequence[int]:
@@ -388,6 +396,13 @@ class ImapMailbox:
 
     # Opening.
 
+    def _is_quiet(self) -> bool:
+        """Whether the open folder is as it was when it was opened."""
+        if not self._changed:
+            self._run("asking for news", self._session.noop)
+        self._changed = self._changed or self._news() or self._session.expunged() > 0
+        return not self._changed
+
     def _select(self, wire: bytes, folder: str) -> FolderState:
         self._open = None
         try:
@@ -413,6 +428,7 @@ class ImapMailbox:
         if self._open == wire:
             return
         state = self._run("opening the folder again", self._select, wire, self._ours(wire))
+        self._changed = True  # What the caller knows of it is older.
         self._require_same(state.uidvalidity, before.uidvalidity)
 
     def _examine(self, wire: bytes) -> bool:
@@ -695,6 +711,7 @@ class ImapMailbox:
         try:
             self._session.allow(self._settings.command_timeout)
             if forget:
+                self._changed = self._changed or self._news() or self._session.expunged() > 0
                 self._session.forget()
             reach("imap.command.before")
             answer = verb(*args)
