@@ -7,6 +7,7 @@ SMTP server took) and the store, never what the program says of itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import hashlib
 import itertools
@@ -303,7 +304,7 @@ class Laboratory:
         }
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.folder / "state" / "journal.db") as connection:
+        with contextlib.closing(sqlite3.connect(self.folder / "state" / "journal.db")) as connection:
             return connection.execute(query).fetchall()
 
     def open_acts(self) -> list[tuple[Any, ...]]:

@@ -1,254 +1,272 @@
-"""Connections cut, reset, stalled and slowed at each step of IMAP and SMTP, by a proxy before real servers.
+"""Disks that fail and lines that break, for the whole program: the next pass completes, and the invariants hold.
 
-What must hold: the error is one to try again after (or one of doubt, once the dot went out), it comes in time,
-and afterwards every message is in exactly one place, octet by octet.
+strace is the check that is independent of our own failpoints: it kills the real program at the n-th system call,
+and makes calls fail. A normal run takes a sample of it; `-m soak` takes many.
 """
 
 from __future__ import annotations
 
-import time
-import uuid
-from dataclasses import replace
-from datetime import UTC, datetime
+import email
+import email.policy
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
 
 import pytest
-from imapclient import IMAPClient
-from inbox_agent.adapters.imap import ImapMailbox, ImapSettings, PasswordLogin
-from inbox_agent.adapters.servers import demo_servers
-from inbox_agent.adapters.smtp import SmtpSender, SmtpSettings
-from inbox_agent.errors import SendUnknownError, TlsError, TryAgainError
 
+from laboratory import EndState, Mail, broken_invariants, end_state, outcome, samples
+from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
+from laboratory import program as program  # noqa: PLC0414
+from laboratory import sink as sink  # noqa: PLC0414
+from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
+from servers.dovecot import missing
 from servers.proxy import Fault
+from servers.proxy import proxied as proxied  # noqa: PLC0414
 
-MAIL = b"Message-ID: <one@example.org>\r\nSubject: Candidature\r\n\r\n" + b"".join(b"%06d\r\n" % n for n in range(2000))
-PATIENCE = 0.7  # seconds for one recv
-IN_TIME = 5.0  # seconds until an error must have come, far below the defaults
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+
+SEED = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
+MAILS = samples("01", "03", "06", "04", "12")
+KEPT = "the server keeps Sent"
+
+
+_ENDS: dict[tuple[str, ...], EndState] = {}
+
+
+def undisturbed(laboratory, mails=MAILS, **options) -> EndState:
+    """The end state without any fault, made once for each set of messages."""
+    names = tuple(f"{mail.name} {len(mail.octets)}" for mail in mails)
+    if names not in _ENDS:
+        _ENDS[names] = _undisturbed(laboratory, mails, options)
+    return _ENDS[names]
+
+
+def _undisturbed(laboratory, mails, options) -> EndState:
+    lab = laboratory(KEPT, **options)
+    lab.learn_what_the_server_keeps()
+    lab.deliver(*mails)
+    lab.settle()
+    state = end_state(lab)
+    assert broken_invariants(lab, state) == []
+    return state
+
+
+@pytest.fixture
+def expected(laboratory):
+    return undisturbed(laboratory)
+
+
+def ready(laboratory, mails=MAILS, **options):
+    lab = laboratory(KEPT, **options)
+    lab.learn_what_the_server_keeps()
+    lab.deliver(*mails)
+    return lab
+
+
+def require_whole(lab, expected) -> None:
+    lab.settle()
+    assert broken_invariants(lab, expected) == []
+    assert outcome(lab, expected) == "once"
+
+
+# --- lines that break ---------------------------------------------------------------------------------
 
 IMAP_STEPS = {
-    "greeting": Fault("cut", pattern=rb"^\* OK", before=True),
-    "capabilities": Fault("cut", pattern=rb"\* CAPABILITY", before=True),
-    "login is sent": Fault("cut", "to_server", pattern=rb" LOGIN ", before=True),
-    "login is answered": Fault("cut", "to_server", pattern=rb" LOGIN [^\r]*\r\n"),
-    "select is sent": Fault("cut", "to_server", pattern=rb" SELECT ", before=True),
-    "select is half answered": Fault("cut", pattern=rb"UIDVALIDITY"),
-    "search is answered": Fault("cut", pattern=rb"\* SEARCH", before=True),
-    "within the literal": Fault("cut", pattern=rb"000999\r\n"),
-    "behind the literal": Fault("cut", pattern=rb"001999\r\n"),
-    "move is sent": Fault("cut", "to_server", pattern=rb" UID MOVE ", before=True),
-    "move is half sent": Fault("cut", "to_server", pattern=rb" UID MOVE \d"),
-    "move is done, nothing told": Fault("cut", pattern=rb"\[COPYUID", before=True),
-    "move is done, its OK lost": Fault("cut", pattern=rb"\* 1 EXPUNGE", before=True),
-    "idle begins": Fault("cut", pattern=rb"\+ [iI]dling", before=True),
-    "within idle": Fault("cut", pattern=rb"\+ [iI]dling[^\r]*\r\n"),
-    "idle ends": Fault("cut", "to_server", pattern=rb"DONE\r\n", before=True),
+    "greeting": ("to_client", rb"\* OK", True),
+    "login sent": ("to_server", rb"LOGIN", False),
+    "login answered": ("to_client", rb"Logged in", True),
+    "select": ("to_server", rb"SELECT", False),
+    "sizes": ("to_client", rb"RFC822\.SIZE", True),
+    "literal": ("to_client", rb"BODY\[\] \{\d+\}\r\n.{700}", False),
+    "before MOVE": ("to_server", rb"UID MOVE", True),
+    "before MOVE is answered": ("to_client", rb"COPYUID", True),
+    "after MOVE is answered": ("to_client", rb"COPYUID[^\r]*\r\n", False),
+    "verifying": ("to_client", rb"STATUS", True),
 }
 
 
-@pytest.fixture(scope="module")
-def pymap():
-    with demo_servers({f"{n}@fresh.test": "fresh" for n in range(200)}) as servers:
-        servers_users = iter(range(200))
-        yield servers.imap_port, lambda: f"{next(servers_users)}@fresh.test"
-
-
-@pytest.fixture(params=["pymap", pytest.param("dovecot", marks=pytest.mark.real)])
-def account(request):
-    """A mailbox with one message, straight and through a proxy."""
-    if request.param == "pymap":
-        port, new_user = request.getfixturevalue("pymap")
-        user = new_user()
-    else:
-        port, user = request.getfixturevalue("dovecot").imap, f"{uuid.uuid4().hex}@fresh.test"
-    with IMAPClient("127.0.0.1", port, ssl=False, timeout=10) as client:
-        client.login(user, "fresh")
-        client.append("INBOX", MAIL, msg_time=datetime(2024, 2, 14, 12, tzinfo=UTC))
-    proxy = request.getfixturevalue("proxied")(port)
-    direct = ImapSettings("127.0.0.1", port, "none", PasswordLogin(user, "fresh"), read_timeout=10)
-    return (
-        direct,
-        replace(direct, port=proxy.port, connect_timeout=1, read_timeout=PATIENCE, command_timeout=1.5),
-        proxy,
-    )
-
-
-def session(settings):
-    """All that the agent does in a poll; whether the move was told as done."""
-    mailbox = ImapMailbox.connect(settings)
-    try:
-        mailbox.select("INBOX")
-        uids = mailbox.list_uids(1)
-        for _, octets in mailbox.fetch([item.uid for item in mailbox.listed(uids)]):
-            assert octets == MAIL
-        moved = mailbox.move(uids, "Candidatures/À vérifier")
-        mailbox.wait(0.05)
-        return bool(uids) and None not in moved.values()
-    finally:
-        mailbox.close()
-
-
-def holding(settings):
-    """Where the message is, by a connection without faults."""
-    mailbox = ImapMailbox.connect(settings)
-    places = []
-    for folder in ("INBOX", "Candidatures/À vérifier"):
-        if mailbox.state(folder) is not None:
-            mailbox.select(folder)
-            places += [folder for _, octets in mailbox.fetch(mailbox.list_uids(1)) if octets == MAIL]
-    mailbox.close()
-    return places
-
-
-@pytest.mark.parametrize("what", ["cut", "reset", "stall"])
 @pytest.mark.parametrize("step", IMAP_STEPS)
-def test_imap_broken_off_at_a_step_is_tried_again_and_loses_nothing(account, step, what):
-    direct, through, proxy = account
-    proxy.fault = replace(IMAP_STEPS[step], what=what)
-    start = time.monotonic()
-    with pytest.raises(TryAgainError) as error:
-        session(through)
-    assert time.monotonic() - start < IN_TIME
-    assert f"127.0.0.1:{proxy.port}" in str(error.value)
-    assert proxy.fault.struck == 1
-    assert len(holding(direct)) == 1
-    session(through)  # The proxy breaks off once: this is the next try.
-    assert holding(direct) == ["Candidatures/À vérifier"]
-
-
-@pytest.mark.parametrize("share", [n / 20 for n in range(20)])
-def test_imap_cut_at_any_octet_is_tried_again_and_loses_nothing(account, share):
-    direct, through, proxy = account
-    proxy.fault = Fault("cut", octets=20 + int(share * (len(MAIL) + 1200)))
-    with pytest.raises(TryAgainError):
-        session(through)
-    assert len(holding(direct)) == 1
-    session(through)
-    assert holding(direct) == ["Candidatures/À vérifier"]
-
-
-@pytest.mark.parametrize("pattern", [rb"^", rb"UIDVALIDITY", rb"000999", rb"\+ [iI]dling"])
-def test_imap_slowed_to_an_octet_at_a_time_ends_in_time(account, pattern):
-    direct, through, proxy = account
-    proxy.fault = Fault("trickle", pattern=pattern, seconds=0.1)
-    start = time.monotonic()
-    with pytest.raises(TryAgainError, match="too slow"):
-        session(through)
-    assert time.monotonic() - start < IN_TIME
-    assert len(holding(direct)) == 1
-
-
-def test_imap_delayed_below_the_limit_is_no_error(account):
-    direct, through, proxy = account
-    proxy.fault = replace(IMAP_STEPS["within the literal"], what="delay", seconds=PATIENCE / 2)
-    assert session(through) is True
-    assert holding(direct) == ["Candidatures/À vérifier"]
-
-
-def test_a_move_that_was_done_but_not_told_is_found_in_the_target(account):
-    """How execute recovers: nothing in the source, and the target holds it from the recorded UIDNEXT on."""
-    direct, through, proxy = account
-    proxy.fault = replace(IMAP_STEPS["move is done, nothing told"])
-    before = ImapMailbox.connect(direct)
-    recorded = before.state("Candidatures/À vérifier")
-    before.close()
-    with pytest.raises(TryAgainError):
-        session(through)
-    mailbox = ImapMailbox.connect(direct)
-    mailbox.select("INBOX")
-    (uid,) = mailbox.find("Candidatures/À vérifier", "<one@example.org>")
-    assert uid >= (recorded.uidnext if recorded else 1)
-    assert mailbox.list_uids(1) == []
-    mailbox.close()
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        (Fault("cut", "to_server", pattern=rb"STARTTLS", before=True), TryAgainError),
-        (Fault("cut", pattern=rb"OK Begin TLS", before=True), TryAgainError),
-        (Fault("cut", pattern=rb"OK Begin TLS[^\r]*\r\n"), TryAgainError),
-        (Fault("reset", "to_server", pattern=rb"STARTTLS\r\n.{40}"), TryAgainError),
-        (Fault("stall", pattern=rb"OK Begin TLS[^\r]*\r\n"), TryAgainError),
-        (Fault("cut", pattern=rb"OK Begin TLS[^\r]*\r\n.{900}"), TryAgainError),
-    ],
-)
-def test_imap_broken_off_around_starttls_is_tried_again(dovecot, proxied, fault, kind):
+def test_an_imap_line_that_breaks_at_any_step_loses_and_doubles_nothing(laboratory, dovecot, proxied, step):
+    expected = undisturbed(laboratory)
+    generator = random.Random(f"{SEED}{step}")  # noqa: S311 # A sample.
+    way, pattern, before = IMAP_STEPS[step]
+    what = generator.choice(["cut", "reset", "stall"])
     proxy = proxied(dovecot.imap)
-    proxy.fault = fault
-    login = PasswordLogin("director@lab.test", "dirpw")
-    settings = ImapSettings("127.0.0.1", proxy.port, "starttls", login, dovecot.ca_file, read_timeout=1)
-    with pytest.raises(kind):
-        ImapMailbox.connect(settings)
-    assert proxy.fault.struck == 1
-    ImapMailbox.connect(settings).close()
+    lab = ready(laboratory, imap_port=proxy.port)
+    proxy.fault = Fault(what, way, pattern, before=before)
+    status = lab.once(patience=2)
+    assert proxy.fault.struck == 1, f"{what} at {step} never came about"
+    assert status == 75, lab.errors()
+    require_whole(lab, expected)
 
 
-@pytest.mark.real
-def test_imap_whose_starttls_somebody_strips_is_not_used(dovecot, proxied):
+def test_an_imap_line_slowed_to_single_octets_is_waited_for(laboratory, dovecot, proxied, expected):
     proxy = proxied(dovecot.imap)
-    proxy.change = lambda way, octets: octets.replace(b"STARTTLS", b"XTARTTLS") if way == "to_client" else octets
-    login = PasswordLogin("director@lab.test", "dirpw")
-    with pytest.raises(TlsError, match="somebody may listen on the line"):
-        ImapMailbox.connect(ImapSettings("127.0.0.1", proxy.port, "starttls", login, dovecot.ca_file))
-    assert b"dirpw" not in proxy.seen["to_server"]
+    lab = ready(laboratory, imap_port=proxy.port)
+    proxy.fault = Fault("trickle", "to_client", rb"BODY\[\] \{\d+\}", seconds=0.0001)
+    assert lab.once(patience=30) == 0, lab.errors()
+    assert proxy.fault.struck == 1
+    require_whole(lab, expected)
 
 
-REPLY = b"Message-ID: <reply@x.fr>\r\nSubject: Re: x\r\n\r\n" + b"Bonjour\r\n" * 50
 SMTP_STEPS = {
-    "greeting": (Fault("cut", pattern=rb"^220", before=True), TryAgainError, 0),
-    "ehlo is answered": (Fault("cut", pattern=rb"250[ -]", before=True), TryAgainError, 0),
-    "mail is sent": (Fault("cut", "to_server", pattern=rb"MAIL", before=True), TryAgainError, 0),
-    "mail is answered": (Fault("cut", "to_server", pattern=rb"MAIL[^\r]*\r\n"), TryAgainError, 0),
-    "rcpt is answered": (Fault("cut", "to_server", pattern=rb"RCPT[^\r]*\r\n"), TryAgainError, 0),
-    "data is answered": (Fault("cut", pattern=rb"354", before=True), TryAgainError, 0),
-    "after 354": (Fault("cut", pattern=rb"354[^\r]*\r\n"), TryAgainError, 0),
-    "before the dot arrives": (Fault("cut", "to_server", pattern=rb"\r\n\.\r\n", before=True), SendUnknownError, 0),
-    "after the dot, before 250": (Fault("cut", "to_server", pattern=rb"\r\n\.\r\n"), SendUnknownError, None),
-    "250 is lost": (Fault("cut", pattern=rb"250 2\.0\.0 taken", before=True), SendUnknownError, 1),
+    "greeting": ("to_client", rb"220 ", True),
+    "EHLO": ("to_server", rb"(?i)EHLO", False),
+    "MAIL": ("to_server", rb"MAIL FROM", False),
+    "RCPT": ("to_server", rb"RCPT TO", True),
+    "after 354": ("to_client", rb"354 [^\r]*\r\n", False),
+    "within the message": ("to_server", rb"DATA\r\n.{600}", False),
+    "before the dot": ("to_server", rb"\r\n\.\r\n", True),
+    "after the dot": ("to_server", rb"\r\n\.\r\n", False),
 }
 
 
-# A stalled line cannot be told from a slow one: whoever was told 354 sends the dot. And behind the dot, the way
-# to the server is no longer needed.
-SMTP_CASES = [
-    (step, what, SendUnknownError if (step, what) == ("after 354", "stall") else kind)
-    for step, (_, kind, _) in SMTP_STEPS.items()
-    for what in ("cut", "reset", "stall")
-    if (step, what) != ("after the dot, before 250", "stall")
-]
+@pytest.mark.parametrize("step", SMTP_STEPS)
+def test_an_smtp_line_that_breaks_at_any_step_answers_everybody_once(laboratory, proxied, sink, step):
+    expected = undisturbed(laboratory)
+    way, pattern, before = SMTP_STEPS[step]
+    what = random.Random(f"{SEED}{step}").choice(["cut", "reset", "stall"])  # noqa: S311 # A sample.
+    proxy = proxied(sink.port)
+    lab = ready(laboratory, smtp_port=proxy.port)
+    proxy.fault = Fault(what, way, pattern, before=before)
+    assert lab.once(patience=2) == 0, lab.errors()
+    assert proxy.fault.struck == 1
+    require_whole(lab, expected)
 
 
-@pytest.mark.parametrize(("step", "what", "kind"), SMTP_CASES)
-def test_smtp_broken_off_at_a_step_is_in_doubt_only_after_the_dot(proxied, step, what, kind):
-    fault, usual, accepted = SMTP_STEPS[step]
-    with demo_servers({}) as servers:
-        proxy = proxied(servers.smtp_port)
-        proxy.fault = replace(fault, what=what)
-        settings = SmtpSettings(
-            "127.0.0.1", proxy.port, "none", connect_timeout=PATIENCE, command_timeout=PATIENCE, done_timeout=PATIENCE
-        )
-        sender = SmtpSender(settings)
-        written_down = []
+@pytest.mark.parametrize(("command", "answer"), [("RCPT", "451 later"), ("DATA", "452 full"), ("RCPT", "421 closing")])
+def test_a_temporary_refusal_is_made_good_later(laboratory, sink, expected, command, answer):
+    lab = ready(laboratory)
+    sink.answers = {command: [answer]}
+    assert lab.once() == 0, lab.errors()
+    require_whole(lab, expected)
 
-        def before_dot():
-            time.sleep(0.1)  # Time enough for the news that the line is cut.
-            written_down.append(1)
 
-        def send():
-            sender.send(REPLY, envelope_from="d@x.fr", recipient="j@y.fr", before_dot=before_dot)
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+def test_a_reply_that_is_refused_for_good_is_told_and_not_tried_again(laboratory, sink, command):
+    lab = ready(laboratory)
+    sink.answers = {command: ["550 no such user"]}
+    lab.settle()
+    assert len(sink.replies()) == 3
+    assert lab.rows("SELECT COUNT(*) FROM acts WHERE state = 'failed'") == [(1,)]
+    before = len(sink.accepted)
+    assert lab.once(digest=True, ahead=90000) == 0, lab.errors()
+    assert "envoi refusé par le serveur" in lab.texts_since(before)
 
-        start = time.monotonic()
-        with pytest.raises(kind) as error:
-            send()
-        assert type(error.value) is kind
-        assert time.monotonic() - start < IN_TIME
-        assert proxy.fault.struck == 1
-        time.sleep(0.1)
-        if accepted is not None and kind is usual:
-            assert len(servers.received) == accepted
-        if kind is SendUnknownError:
-            assert len(written_down) == 1
-            return
-        send()
-        sender.close()
-        assert [received.octets for received in servers.received] == [REPLY]
+
+# --- disks that fail ----------------------------------------------------------------------------------
+
+POINTS = re.compile(r"(spool|files|commit|readers|publish|network|imap)\..*\.before")
+
+
+@pytest.mark.parametrize("fault", ["enospc", "eio"])
+def test_an_error_of_the_disk_at_any_write_is_made_good(laboratory, fault, expected):
+    lab = ready(laboratory)
+    log = lab.folder / "points.log"
+    lab.once(log=str(log))
+    hits = Counter(name for name in log.read_text().split() if POINTS.fullmatch(name))
+    generator = random.Random(SEED)  # noqa: S311 # A sample.
+    for name in generator.sample(sorted(hits), 8):
+        lab = ready(laboratory)
+        point = f"{name}:{generator.randint(1, hits[name])}:{fault}"
+        status = lab.once(failpoint=point)
+        assert status in (0, 1, 75), f"{point}: {lab.errors()}"
+        require_whole(lab, expected)
+
+
+def large(mail: Mail, octets: int) -> Mail:
+    """The same with a large attachment."""
+    message = email.message_from_bytes(mail.octets, policy=email.policy.SMTP)
+    noise = random.Random(mail.name).randbytes(octets)  # noqa: S311 # Padding.
+    message.add_attachment(noise, maintype="application", subtype="octet-stream", filename="portfolio.bin")
+    return Mail(mail.name, message.as_bytes(), mail.days_ago)
+
+
+@pytest.mark.parametrize("what", ["archive", "state"])
+def test_a_disk_that_fills_up_on_the_way_loses_nothing(laboratory, what):
+    if os.geteuid() != 0:
+        pytest.skip("mounting wants root")
+    mails = [large(mail, 500_000) for mail in MAILS if not mail.name.startswith("06")]
+    expected = undisturbed(laboratory, mails, largest=1)
+    size = random.Random(SEED).randint(3300, 4400)  # noqa: S311 # 3 MB are wanted at the start.
+    lab = laboratory(KEPT, largest=1)
+    folder = lab.folder / what
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "proof", folder], check=True)
+    try:
+        lab.learn_what_the_server_keeps()
+        lab.deliver(*mails)
+        statuses = [lab.once(), lab.once(ahead=61)]
+        assert set(statuses) <= {0, 1, 75}, lab.errors()
+        assert any(statuses) or lab.open_acts(), "it never became full"
+        subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
+        lab.settle()
+        assert broken_invariants(lab, expected) == []
+        assert outcome(lab, expected) == "once"
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+# --- strace -------------------------------------------------------------------------------------------
+
+KILLED = ("fsync", "fdatasync", "rename", "renameat", "link", "linkat", "pwrite64", "sendto")
+FAILED = (("fsync", "EIO"), ("fdatasync", "EIO"), ("pwrite64", "ENOSPC"), ("linkat", "EDQUOT"), ("rename", "ENOSPC"))
+
+
+def traced(lab, *options: str) -> int:
+    """The real program, `once`, under strace."""
+    command = ["strace", "-o", str(lab.folder / "strace.log"), *options, sys.executable, "-m", "inbox_agent", "once"]
+    with (lab.folder / "errors.log").open("ab") as errors:
+        return subprocess.run(
+            [*command, "--config", lab.config], check=False, stderr=errors, stdout=errors, timeout=120
+        ).returncode
+
+
+def calls(laboratory) -> Counter[str]:
+    """How often the program makes each of the calls."""
+    if shutil.which("strace") is None:
+        missing("strace is not installed")
+    lab = ready(laboratory)
+    status = traced(lab, "-e", f"trace=/^({'|'.join(KILLED)})$")
+    assert status == 0, lab.errors()
+    lines = (lab.folder / "strace.log").read_text(errors="replace").splitlines()
+    return Counter(name for line in lines if (name := line.partition("(")[0]) in KILLED)
+
+
+def inject(laboratory, expected, count: int) -> Counter[str]:
+    made = calls(laboratory)
+    assert made["fsync"] > 10
+    assert made["pwrite64"] > 10
+    generator = random.Random(SEED)  # noqa: S311 # A sample.
+    outcomes: Counter[str] = Counter()
+    for number in range(count):
+        if number % 2 == 0:
+            name = generator.choice([name for name in KILLED if made[name]])
+            how = f"{name}:signal=KILL:when={generator.randint(1, made[name])}"
+        else:
+            name, fault = generator.choice([(name, fault) for name, fault in FAILED if made[name]])
+            how = f"{name}:error={fault}:when={generator.randint(1, made[name])}"
+        lab = ready(laboratory)
+        status = traced(lab, "-e", f"trace={name}", "-e", f"inject={how}")
+        outcomes["killed" if status in (-9, 137) else "failed" if status else "survived"] += 1
+        assert status in (-9, 137, 0, 1, 75), f"{how}: {status} {lab.errors()}"
+        lab.settle()
+        assert broken_invariants(lab, expected) == [], how
+        assert outcome(lab, expected) == "once", how
+        lab.destroy()
+    return outcomes
+
+
+def test_killed_or_failed_at_any_system_call_the_program_makes_it_good(laboratory, expected):
+    outcomes = inject(laboratory, expected, int(os.environ.get("INBOX_AGENT_STRACE_SAMPLE", "8")))
+    assert outcomes["killed"] > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_killed_or_failed_at_two_hundred_system_calls_the_program_makes_it_good(laboratory, expected):
+    assert inject(laboratory, expected, 200)["killed"] > 50
