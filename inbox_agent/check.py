@@ -60,6 +60,7 @@ def check_all(given: Path | None) -> Iterator[Finding]:
     yield from _templates(config)
     yield from _secrets(config)
     yield from _places(config)
+    yield _store(config)
     yield from _clock()
     yield _confinement()
     for section in config.mailboxes:
@@ -117,6 +118,16 @@ def _places(config: Config) -> Iterator[Finding]:
     yield _writable("state folder", config.state)
     if "://" not in config.archive.root:
         yield _writable("archive", Path(config.archive.root))
+
+
+def _store(config: Config) -> Finding:
+    """Only looked at: tables are made or brought up to date by `run` and `once`."""
+    from inbox_agent.journal import survey_store  # noqa: PLC0415 - slow to import
+
+    try:
+        return Finding("store", survey_store(config.store_url), well=True)
+    except AgentError as error:
+        return Finding("store", str(error), well=False)
 
 
 def _writable(subject: str, folder: Path) -> Finding:

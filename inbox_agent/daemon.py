@@ -237,6 +237,8 @@ class Daemon:
         from inbox_agent.purge import purge  # noqa: PLC0415 - the same
 
         try:
+            if not self._take(DESK):
+                return
             with connections(self.installation) as connect:
                 purge(self.installation, connect)
         except AgentError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -1114,6 +1115,25 @@ def _engine(url: str) -> sa.Engine:
         event.listen(engine, "connect", _tune_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def survey_store(url: str) -> str:
+    """Which store that is and how old its tables are, for `check`; nothing is made. Raises StoreError."""
+    place = sa.make_url(url)
+    if place.get_backend_name() == "sqlite":
+        exists = place.database is not None and Path(place.database).exists()
+        return f"SQLite, {place.database}" + ("" if exists else ", will be created")
+    with _translated():
+        engine = _engine(url)
+        try:
+            with engine.connect().execution_options(reading=True) as connection:
+                server = ".".join(map(str, connection.dialect.server_version_info or ()))
+                found = sa.inspect(connection).has_table("alembic_version")
+                version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if found else None
+        finally:
+            engine.dispose()
+    said = f"tables of version {version}" if version else "empty, tables will be created"
+    return f"PostgreSQL {server} at {place.host or 'its socket'}, database {place.database}, {said}"
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

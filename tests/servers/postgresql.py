@@ -32,8 +32,8 @@ class PostgreSql:
     def stop(self) -> None:
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "fast", "-w", "stop")
 
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+    def start(self, listen: str = "127.0.0.1") -> None:
+        options = f"-p {self.port} -c listen_addresses={listen} -c unix_socket_directories={self.folder}"
         log = str(self.folder / "log")
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-o", options, "-l", log, "-w", "start")
 
