@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 # An offer that does not say when it opened is taken to have been published at most so long before its deadline.
 _LONGEST_PUBLICATION = timedelta(days=92)
-_READ_AT_ONCE = 20  # messages that a crash left received, read in one batch
+_READ_AT_ONCE = 28  # messages read in one batch: those of a fetch, or that a crash left received
 _SUSPECT = 2  # attempts that failed; the next one is made alone, so that only the culprit comes to quarantine
 
 
@@ -74,7 +74,8 @@ def run_pass(now: Pass) -> int:
     installation.journal.recover(frozenset({now.name}))
     check_plausible(installation)
     mailbox, folder = now.account.mailbox, now.account.folder
-    check_populated(installation, now.name, mailbox.select(folder).exists)
+    state = mailbox.select(folder)
+    check_populated(installation, now.name, state.exists)
     begin(installation, now.account, now.name)
     decided = _catch_up(now)
     _execute(now)
@@ -84,7 +85,7 @@ def run_pass(now: Pass) -> int:
     _execute(now)
     decided += _correct(now)
     sweep(installation.spool(now.name), installation.journal.spooled())
-    note_populated(installation, now.name, mailbox.select(folder).exists)
+    note_populated(installation, now.name, mailbox.select(folder).exists if decided else state.exists)
     if withheld:
         raise TryAgainError(
             f"the server lists {len(withheld)} messages of {now.name} and does not give them (UID {min(withheld)}): "

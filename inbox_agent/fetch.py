@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from inbox_agent.journal import Waiting
     from inbox_agent.ports import Listed, Mailbox
 
-_BATCH_OCTETS = 8 * 1024 * 1024
-_BATCH_MESSAGES = 20
+_BATCH_OCTETS = 12 * 1024 * 1024
+_BATCH_MESSAGES = 28
 _ALONE = 5 * 1024 * 1024  # octets; a larger message is fetched alone, in chunks
 _BEGINNING = 1024 * 1024  # octets fetched of a message that is too large, for who looks at the quarantine
 _LIST_AT_ONCE = 200  # UIDs in one FETCH of sizes
 
 
 def batches(mailbox: Mailbox, uids: Sequence[int]) -> Iterator[tuple[Listed, ...]]:
-    """What is there of `uids`, cut into batches of at most 8 MB or 20 messages."""
+    """What is there of `uids`, cut into batches of at most 12 MB or 28 messages."""
     batch: list[Listed] = []
     octets = 0
     for start in range(0, len(uids), _LIST_AT_ONCE):
