@@ -38,6 +38,8 @@ LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and 
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
 TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
+PHONE_DIGITS = 9  # a telephone number has nine and more.
+OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
 MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
 SHOWN = 4  # findings quoted in one piece of evidence.
 SLIGHT = 0.05  # a weight below it is not worth a line of evidence.
@@ -45,11 +47,14 @@ NAMED_LIKE_A_PERSON = range(2, 5)  # words of a file name: "Jeanne Dupont.pdf".
 PAGES_OF_A_CV = 4
 
 _EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+\.[\w.]+")
+_OFFICE = re.compile(
+    r"(?:contact|infos?|accueil|formations?|mairie|secretariat|recrutement|rh|administration|direction)\b"
+)
 _PHONE = re.compile(r"(?:\+ ?33|0033|\+32|\+41|\b0) ?(?:\(0\) ?)?[1-9](?:[ .\-/]?\d\d){4}\b|\+\d{1,3}[ \d().\-]{8,}\d")
 _TOWN = re.compile(r"\b\d{2} ?\d{3} +[a-z]{3,}")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 # How headings begin that people find themselves; with "je" or "mon" in them they need not.
-_OF_ONESELF = (" ce qui ", " qui suis ", " hors travail ", " en dehors ", " et aussi ")
+_OF_ONESELF = (" ce que ", " ce qui ", " ou j", " d ou je ", " la ou j", " qui suis ", " hors travail ", " en dehors ")
 _LEVEL = re.compile(
     r"\b(?:anglais|espagnol|allemand|italien|portugais|arabe|chinois|russe|turc|neerlandais|polonais|roumain|wolof"
     r"|creole|breton|lsf|english|french|spanish|german|italian|portuguese|arabic|chinese|russian|dutch)\b[^\n]{0,25}?"
@@ -141,9 +146,14 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
     anywhere = _findings(vocabulary.other_anywhere, passage)
     span = _letter_passage(passage)
     letter = _letter_score(passage, span, anywhere, look, vocabulary)
-    if letter.total < vocabulary.letter.threshold:
+    if letter.total < vocabulary.letter.threshold or not _asks_for_work(letter):
         return None
     return _verdict(_cv_score(passage.without(*span), anywhere, look, vocabulary), letter, vocabulary)
+
+
+def _asks_for_work(letter: _Score) -> bool:
+    """A file sent to a recruiter may leave its purpose unsaid; the body of any mail must speak of working there."""
+    return any(item.test in {"letter_wish", "letter_subject", "letter_title"} for item in letter.evidence)
 
 
 # --- Verdict ----------------------------------------------------------------------------------------------
@@ -195,7 +205,7 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
     evidence += [
         _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech))
         for shape in scale.shapes
-        if shape.name not in _ASIDES and (shape.name != "nobody" or not _shows_someone(part, speech))
+        if shape.name not in _ASIDES
     ]
     form = _form(evidence, scale)
     evidence += [
@@ -227,16 +237,22 @@ class _Speech:
 
 def _heads_in_own_words(line: Line) -> bool:
     """Whether a line is a heading that its writer found: "Ce que j'ai fait", "D'où je viens"."""
-    short = 1 < line.count <= HEADING_WORDS and (line.i or line.words.startswith(_OF_ONESELF))
-    return bool(short) and line.raw[0].isupper() and line.raw[-1].isalpha()
+    relative = line.words.startswith(_OF_ONESELF)
+    if relative and ":" in line.plain:
+        return line.plain.index(":") < HEADING_LETTERS
+    short = 1 < line.count <= HEADING_WORDS and (relative or line.i > 0)
+    return short and line.raw[0].isupper() and line.raw[-1].isalpha()
 
 
-def _shows_someone(part: Passage, speech: _Speech) -> bool:
-    """Whether a person stands behind the text: an address, something personal, years, or two lengths of work."""
-    if not part.lines or speech.personal or _contacts(part):
-        return bool(part.lines)
+def _nobody(part: Passage, speech: _Speech) -> float:
+    """1 where no person stands behind the text, 0.5 where only a number or a town does, which may be a firm's."""
     dated = [line for line in part.lines if line.dated]
-    return len(dated) > 1 or any(_YEAR.search(line.plain) for line in dated)
+    if speech.personal or len(dated) > 1 or any(_YEAR.search(line.plain) for line in dated):
+        return 0.0
+    contacts = _contacts(part)
+    if "e-mail" in contacts or "age" in contacts:
+        return 0.0
+    return 0.5 if contacts else 1.0
 
 
 _ASIDES = frozenset({"first_person", "second_person"})
@@ -362,48 +378,69 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[f
     match name:
         case "dated_lines":
             return _dates(part, speech)
-        case "own_headings":
-            return len(speech.own_headings), _quote(speech.own_headings)
-        case "contact":
-            kinds = _contacts(part)
-            return len(kinds), ", ".join(kinds)
         case "language_levels":
             levels = [line.raw for line in part.lines if not line.sentence and _LEVEL.search(line.plain)]
             return len(levels), _quote(levels)
         case "fragments":
             share = sum(not line.sentence for line in part.lines) / max(len(part.lines), 1)
             return share, f"{share:.0%} of the lines are no sentences"
+        case "blanks":
+            return _blanks(part)
+        case "brevity":
+            return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
+        case "very_long":
+            return _length_beyond(part, look)
+        case _:
+            return _whose(name, part, speech)
+
+
+def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
+    """The measure of one test of who speaks, and of whom."""
+    match name:
+        case "contact":
+            kinds = _contacts(part)
+            return len(kinds), ", ".join(kinds)
+        case "own_headings":
+            return len(speech.own_headings), _quote(speech.own_headings)
         case "we":
             return _per_hundred(sum(line.we for line in part.lines), part, "nous")
         case "third_person":
             third = sum(line.third for line in part.lines)
             return _per_hundred(max(third - 1 - speech.i, 0), part, "il, elle")
-        case "nobody":
-            return 1.0, "no address, nothing personal, no dates"
-        case "blanks":
-            return _blanks(part)
+        case "several_people":
+            many = max(len(set(found)) for found in _addresses(part))
+            return max(0, many - OWN_ADDRESSES), f"{many} telephone numbers or addresses"
         case _:
-            return _cv_length(name, part, look)
-
-
-def _cv_length(name: str, part: Passage, look: _Look) -> tuple[float, str]:
-    if name == "brevity":
-        return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
-    return _length_beyond(part, look)
+            return _nobody(part, speech), "nothing personal, no years"
 
 
 def _dates(part: Passage, speech: _Speech) -> tuple[float, str]:
     """The dates of a career in its lines, and, half as much, those told in sentences of a person."""
     dated = [line for line in part.lines if line.dated]
-    told = [line for line in part.lines if line.told] if _shows_someone(part, speech) else []
+    told = [line for line in part.lines if line.told] if speech.personal or _contacts(part) else []
     measure = sum(line.dated for line in dated) + TOLD * sum(line.told for line in told)
     return measure, _quote(line.raw for line in (*dated, *told))
 
 
 def _contacts(part: Passage) -> list[str]:
+    """How its owner can be reached; the address of an office is nobody's."""
+    numbers, addresses = _addresses(part)
     plain = "\n".join(line.plain for line in part.lines)
-    tests = (("e-mail", _EMAIL), ("telephone", _PHONE), ("town", _TOWN), ("age", AGE))
-    return [kind for kind, pattern in tests if pattern.search(plain)]
+    tests = (
+        ("e-mail", any(not _OFFICE.match(address) for address in addresses)),
+        ("telephone", bool(numbers)),
+        ("town", _TOWN.search(plain)),
+        ("age", AGE.search(plain)),
+    )
+    return [kind for kind, found in tests if found]
+
+
+def _addresses(part: Passage) -> tuple[list[str], list[str]]:
+    """Telephone numbers and e-mail addresses, as found."""
+    lines = [line.plain for line in part.lines]
+    at_signs = "\n".join(plain for plain in lines if "@" in plain)
+    digits = "\n".join(plain for plain in lines if sum(map(str.isdigit, plain)) >= PHONE_DIGITS)
+    return _PHONE.findall(digits), _EMAIL.findall(at_signs)
 
 
 # --- The letter -------------------------------------------------------------------------------------------

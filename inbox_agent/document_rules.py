@@ -58,6 +58,7 @@ SHAPES_OF_CV = (
     "third_person",
     "own_headings",
     "nobody",
+    "several_people",
     "blanks",
     "brevity",
     "very_long",

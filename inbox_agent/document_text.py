@@ -193,10 +193,13 @@ class Passage:
 
     @property
     def top(self) -> Passage:
-        """The short lines among the first, where a title stands; fewer where the text is short, none below dates."""
+        """The short lines among the first, where a title stands; fewer where the text is short, none below dates.
+
+        The first line itself may hold a year: "Rapport d'activité 2023".
+        """
         lines = self.lines[: min(_TOP_LINES, max(_TOP_AT_LEAST, len(self.lines) // 3))]
-        above_dates = itertools.takewhile(lambda line: not line.dated, lines)
-        return _passage(tuple(line for line in above_dates if line.count <= _TITLE_WORDS))
+        above_dates = itertools.takewhile(lambda line: not line.dated, lines[1:])
+        return _passage(tuple(line for line in (*lines[:1], *above_dates) if line.count <= _TITLE_WORDS))
 
     def part(self, first: int, last: int) -> Passage:
         """The lines first to last, last excluded; a first before the beginning is the beginning."""
