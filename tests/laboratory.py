@@ -44,7 +44,7 @@ first_run = "all"
 
 [organisation]
 name = "Villes au Carré"
-address = "{director}"
+address = "{organisation}"
 
 [[mailboxes]]
 name = "direction"
@@ -61,7 +61,7 @@ password = {{ file = "password" }}
 [smtp]
 host = "127.0.0.1"
 port = {smtp}
-tls = "none"
+{submission}
 answer_seconds = 10
 
 [replies]
@@ -193,6 +193,9 @@ class Laboratory:
     smtp_port: int | None = None
     largest: int = 2
     user: str = ""
+    password: str = "fresh"
+    organisation: str = DIRECTOR
+    submission: str = 'tls = "none"'
     delivered: list[Mail] = field(default_factory=list)
     written_off: Counter[str] = field(default_factory=Counter)
 
@@ -207,7 +210,7 @@ class Laboratory:
         (offers / "charge-de-mission-2024.toml").write_text(offer, encoding="utf-8")
         password = self.folder / "password"
         password.touch(mode=0o600)
-        password.write_text("fresh")
+        password.write_text(self.password)
         self.write_config()
 
     @property
@@ -219,6 +222,8 @@ class Laboratory:
         self.config.write_text(
             _CONFIG.format(
                 director=DIRECTOR,
+                organisation=self.organisation,
+                submission=self.submission,
                 largest=self.largest,
                 imap=self.imap_port or self.dovecot.imap,
                 smtp=self.smtp_port or self.sink.port,
@@ -248,7 +253,7 @@ class Laboratory:
     def imap(self) -> IMAPClient:
         client = IMAPClient("127.0.0.1", self.dovecot.imap, ssl=False)
         client.normalise_times = False
-        client.login(self.user, "fresh")
+        client.login(self.user, self.password)
         return client
 
     def deliver(self, *mails: Mail) -> None:

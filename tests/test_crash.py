@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
 from laboratory import program as program  # noqa: PLC0414
 from laboratory import sink as sink  # noqa: PLC0414
 from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
+from servers.postfix import postfix as postfix  # noqa: PLC0414
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
@@ -99,6 +103,41 @@ def test_after_a_kill_anywhere_nothing_is_lost_and_nothing_said_twice(laboratory
         assert outcomes["twice"] == outcomes["uncertain"] == 0
     if scenario == "no evidence, ask":
         assert outcomes["twice"] == 0
+
+
+@pytest.mark.parametrize("point", ["send.dot.before:2", "smtp.dot.after:1", "send.after:2", "commit.sent.before:1"])
+def test_by_postfix_a_blind_copy_ends_every_doubt(laboratory, postfix, point):
+    """Nothing is simulated: Postfix takes the reply, brings the copy by LMTP, and bounces what it cannot deliver."""
+    lab = laboratory(
+        "a blind copy",
+        user="director@lab.test",
+        password="dirpw",
+        organisation="director@lab.test",
+        smtp_port=postfix.submission,
+        submission=f'tls = "starttls"\nca_file = "{postfix.ca_file}"\nuser = "director@lab.test"\n'
+        'password = { file = "password" }',
+    )
+    lab.empty_inbox()
+    # Postfix delivers to anybody at fresh.test.
+    for mail in samples("01", "03", "06"):
+        address = rb"\1.%b@fresh.test" % point.partition(":")[0].encode()
+        octets = re.sub(rb"(claire\.lefevre|thomas\.moreau)@example\.org", address, mail.octets)
+        lab.deliver(replace(mail, octets=octets))
+    assert lab.once(failpoint=f"{point}:kill") == -9, lab.errors()
+    time.sleep(2)  # Postfix and LMTP; evidence is looked for from then on anyway.
+    lab.settle()
+    assert lab.uncertain() == 0
+    ours = lab.rows("SELECT mail_id, recipient FROM acts WHERE kind = 'send'")
+    assert len(ours) == 2
+    time.sleep(2)
+    assert lab.once(ahead=50_000) == 0, lab.errors()  # The copy of what was sent last.
+    for _, recipient in ours:
+        delivered = [line for line in postfix.log.splitlines() if f"to=<{recipient}>" in line and "status=sent" in line]
+        assert len(delivered) == 1
+    with lab.imap() as client:
+        client.select_folder("Envoi", readonly=True)
+        kept = [len(client.search(["HEADER", "Message-ID", identifier])) for identifier, _ in ours]
+    assert kept == [1, 1]
 
 
 @pytest.mark.soak
