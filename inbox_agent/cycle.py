@@ -184,12 +184,12 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, se
         last_uid = min(withheld) - 1 if withheld else max(listed.uid for listed in batch)
         arrived = returned(now.installation, now.account, now.name, uidvalidity, arrived)
         journal.receive(now.name, uidvalidity, arrived, last_uid, _doubt_folder(now))
-        read = _collect(under_way)
+        read = _collect(now, under_way)
         under_way = _start(now, frozenset(row.id for row, _ in read))
         decided += _finish(now, read)
         fetched += len(batch)
         now.progress(fetched, len(uids))
-    return decided + _finish(now, _collect(under_way)), withheld
+    return decided + _finish(now, _collect(now, under_way)), withheld
 
 
 def _still_there(now: Pass, missing: set[int]) -> set[int]:
@@ -208,7 +208,7 @@ def _catch_up(now: Pass) -> int:
         batch = _start(now, frozenset())
         if not batch.waiting:
             break
-        decided += _finish(now, _collect(batch))
+        decided += _finish(now, _collect(now, batch))
         now.progress(0, 0)
     return decided
 
@@ -216,9 +216,15 @@ def _catch_up(now: Pass) -> int:
 _Read = list[tuple["Waiting", Reading | Unread]]
 
 
-def _collect(batch: _Batch | None) -> _Read:
-    """Wait for the children."""
-    return [] if batch is None else list(zip(batch.waiting, batch.results, strict=True))
+def _collect(now: Pass, batch: _Batch | None) -> _Read:
+    """Wait for the children. Where they cannot work at all, that is no message's fault: the attempt is taken back."""
+    if batch is None:
+        return []
+    try:
+        return list(zip(batch.waiting, batch.results, strict=True))
+    except AgentError:
+        now.installation.journal.take_back(batch.waiting)
+        raise
 
 
 def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
@@ -236,7 +242,11 @@ def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
                 if row not in waiting:
                     write.quarantine(row.id, "its octets are neither in the spool nor in the mailbox", None)
     paths = [spooled(spool, row.sha256) for row in waiting]
-    return _Batch(waiting, installation.readers.read(paths))
+    try:
+        return _Batch(waiting, installation.readers.read(paths))
+    except AgentError:
+        installation.journal.take_back(waiting)
+        raise
 
 
 def _finish(now: Pass, read: _Read) -> int:

@@ -273,6 +273,11 @@ class Journal:
                     write.quarantine(message.id, f"the agent ended {MAX_ATTEMPTS} times while it read it", folder)
         return again
 
+    def take_back(self, waiting: Sequence[Waiting]) -> None:
+        """The readers could not work at all: these attempts do not count."""
+        with self.transaction("take_back") as write:
+            write.count_attempt(waiting, by=-1)
+
     def quarantined(self) -> tuple[sa.Row[Any], ...]:
         """Rows of messages in quarantine."""
         query = sa.select(messages).where(messages.c.state == "quarantined").order_by(messages.c.id)
@@ -525,11 +530,11 @@ class Write:
                     sa.update(messages).where(messages.c.id == ids[0]).values(uidvalidity=uidvalidity, uid=uids[0])
                 )
 
-    def count_attempt(self, waiting: Sequence[Waiting]) -> None:
-        """One more attempt for each."""
+    def count_attempt(self, waiting: Sequence[Waiting], by: int = 1) -> None:
+        """One more attempt for each; with -1, one that was none."""
         ids = [message.id for message in waiting]
         self.connection.execute(
-            sa.update(messages).where(messages.c.id.in_(ids)).values(attempts=messages.c.attempts + 1)
+            sa.update(messages).where(messages.c.id.in_(ids)).values(attempts=messages.c.attempts + by)
         )
 
     def quarantine(self, message_id: int, why: str, folder: str | None) -> None:

@@ -206,7 +206,7 @@ def _has_seccomp() -> bool:
         ctypes.CDLL("libseccomp.so.2")
     except OSError:
         return False
-    return _libc().prctl(_GET_SECCOMP, 0, 0, 0, 0) >= 0  # /proc/sys is hidden under ProcSubset=pid
+    return bool(_libc().prctl(_GET_SECCOMP, 0, 0, 0, 0) >= 0)  # /proc/sys is hidden under ProcSubset=pid
 
 
 def _filters(*, exec_: bool, fork: bool) -> Any:

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import Reading
-from inbox_agent.errors import AgentError, FileStoreError
+from inbox_agent.errors import AgentError, FileStoreError, TryAgainError
 from inbox_agent.failpoint import reach
 from inbox_agent.ports import Unread
 from inbox_agent.sandbox import Confinement
@@ -248,7 +248,12 @@ class ChildReaders:
             "alone": cautious or self._limits.documents_alone,
         }
         life = 1 if cautious else self._limits.messages
-        child = _Child(settings, folder, life=life, cautious=cautious, cpu=self._limits.cpu)
+        try:
+            child = _Child(settings, folder, life=life, cautious=cautious, cpu=self._limits.cpu)
+        except OSError as error:
+            raise TryAgainError(
+                f"no reading process can be started ({error.strerror}): check TasksMax= and the free memory"
+            ) from error
         self._children.append(child)
         self._selector.register(child.answers, selectors.EVENT_READ, child)
         return child
