@@ -1,3 +1,12 @@
 """Fixtures for every test file: the servers that tests start."""
 
-pytest_plugins = ["servers.dovecot", "servers.postfix", "servers.postgresql", "servers.proxy"]
+pytest_plugins = ["servers.dovecot", "servers.postfix", "servers.postgresql", "servers.proxy", "laboratory"]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Hours of it are for who asks by name: `-m soak`."""
+    if config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]

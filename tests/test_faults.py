@@ -19,13 +19,8 @@ from collections import Counter
 import pytest
 
 from laboratory import EndState, Mail, broken_invariants, end_state, outcome, samples
-from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
-from laboratory import program as program  # noqa: PLC0414
-from laboratory import sink as sink  # noqa: PLC0414
-from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
 from servers.dovecot import missing
 from servers.proxy import Fault
-from servers.proxy import proxied as proxied  # noqa: PLC0414
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

@@ -14,10 +14,6 @@ import pytest
 from inbox_agent.errors import EXIT_TRY_AGAIN
 
 from laboratory import DIRECTOR, Mail, broken_invariants, end_state, samples
-from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
-from laboratory import program as program  # noqa: PLC0414
-from laboratory import sink as sink  # noqa: PLC0414
-from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 

@@ -13,10 +13,6 @@ from pathlib import Path
 import pytest
 
 from laboratory import Mail
-from laboratory import laboratory as laboratory  # noqa: PLC0414 # Fixtures.
-from laboratory import program as program  # noqa: PLC0414
-from laboratory import sink as sink  # noqa: PLC0414
-from servers.dovecot import dovecot as dovecot  # noqa: PLC0414
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
