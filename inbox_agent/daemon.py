@@ -30,7 +30,7 @@ from inbox_agent.execute import execute
 from inbox_agent.holding import DESK, elsewhere
 from inbox_agent.installation import connect_mailbox, smtp_sender
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE
-from inbox_agent.publish import publish
+from inbox_agent.publish import Rhythm, publish
 from inbox_agent.report import send_due_digest
 from inbox_agent.take_over import fill_spool
 
@@ -97,6 +97,7 @@ class Daemon:
     stop: threading.Event = field(default_factory=threading.Event)
     lines: dict[str, Line] = field(default_factory=dict)
     sender: Sender | None = None
+    rhythm: Rhythm = field(default_factory=Rhythm)
     alarm: Alarm = field(init=False)
 
     def __post_init__(self) -> None:
@@ -212,7 +213,7 @@ class Daemon:
         if look:
             line.looked_at = began
         if desk:
-            publish(self.installation)
+            publish(self.installation, self.rhythm)
         self.installation.journal.polled(line.name, None)
         return decided
 

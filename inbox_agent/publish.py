@@ -1,5 +1,7 @@
 """What staff read beside the files, rebuilt from the store after changes: candidature.json, register, board.
 
+A change costs the same with 10 and with 50,000 applications: candidature.json at once, register and board in a rhythm.
+
 Acts: writes files of ours in the archive, atomically. Nothing here is a source of truth; a crash in the
 middle leaves `revision` ahead of `written_revision`, and the next pass writes again.
 """
@@ -7,6 +9,7 @@ middle leaves `revision` ahead of `written_revision`, and the next pass writes a
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,68 +23,136 @@ from inbox_agent.schema import acts, applications, documents, events, facts, mes
 from inbox_agent.survey import application_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inbox_agent.installation import Installation
 
 _OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
-# Facts that name an offer whose register lost an application: corrections.py, purge.py.
+# Facts that name an offer whose register and board are behind: here, corrections.py, erase.py, replay.py.
 _STALE = "stale:"
+_AT_ONCE = 200  # applications whose records are in memory together
+_QUICK = 0.5  # seconds that a rebuild may take without a rest after it
+_REST = 20  # times as long as a rebuild of register and board took, none is made
 
 
-def publish(installation: Installation, *, everything: bool = False) -> int:
-    """Write what changed; how many applications that were. `everything` writes all of it anew."""
+@dataclass(slots=True)
+class Rhythm:
+    """When register and board are due again: a rebuild reads every application, so it rests in proportion.
+
+    Their share of the time stays below 1 in 20 however many applications there are; with hundreds, a rebuild is quick
+    and each change is shown at once.
+    """
+
+    not_before: float = 0.0  # time.monotonic()
+
+    def rest(self, began: float, ended: float) -> None:
+        """Note that a rebuild took so long."""
+        if ended - began > _QUICK:
+            self.not_before = ended + _REST * (ended - began)
+
+
+def publish(installation: Installation, rhythm: Rhythm | None = None, *, everything: bool = False) -> int:
+    """Write what changed; how many applications that were. `everything` writes all of it anew.
+
+    With a rhythm, register and board wait until they are due; what they lack is written down.
+    """
+    monotonic = installation.clock.monotonic
+    written = _write_records(installation, everything=everything)
+    if rhythm is not None and monotonic() < rhythm.not_before:
+        return written
     with installation.journal.snapshot() as connection:
-        changed = applications.c.revision > applications.c.written_revision
-        query = sa.select(applications) if everything else sa.select(applications).where(changed)
-        # A folder that is on its way elsewhere is written to when it is there.
-        on_its_way = sa.select(acts.c.application_id).where(acts.c.kind == ActKind.REFILE, acts.c.state.in_(_OPEN))
-        query = query.where(applications.c.id.not_in(on_its_way))
-        rows = connection.execute(query.order_by(applications.c.id)).all()
-        files = [(row.path, record_of(connection, row)) for row in rows]
-        left = connection.scalars(sa.select(facts.c.name).where(facts.c.name.startswith(_STALE))).all()
-    if not (rows or left or everything):
-        return 0
-    for path, content in files:
-        reach("publish.write.before")
-        octets = json.dumps(content, ensure_ascii=False, indent=1).encode()
-        installation.files.write(PurePosixPath(path, "candidature.json"), octets)
-    for offer in {row.offer for row in rows} | {name.removeprefix(_STALE) or None for name in left}:
-        _write_register(installation, offer)
+        stale = connection.scalars(sa.select(facts.c.name).where(facts.c.name.startswith(_STALE))).all()
+    if not (stale or everything):
+        return written
+    began = monotonic()
+    for name in stale:
+        _write_register(installation, name.removeprefix(_STALE) or None)
     _write_board(installation)
     with installation.journal.transaction("published") as write:
+        write.connection.execute(sa.delete(facts).where(facts.c.name.in_(stale)))
+    if rhythm is not None:
+        rhythm.rest(began, monotonic())
+    return written
+
+
+def _write_records(installation: Installation, *, everything: bool) -> int:
+    """Each changed application's candidature.json, some hundred at a time; their offers' registers are stale then."""
+    changed = sa.true() if everything else applications.c.revision > applications.c.written_revision
+    # A folder that is on its way elsewhere is written to when it is there.
+    on_its_way = sa.select(acts.c.application_id).where(acts.c.kind == ActKind.REFILE, acts.c.state.in_(_OPEN))
+    query = sa.select(applications).where(changed, applications.c.id.not_in(on_its_way))
+    written, last = 0, 0
+    while True:
+        with installation.journal.snapshot() as connection:
+            some = query.where(applications.c.id > last).order_by(applications.c.id).limit(_AT_ONCE)
+            rows = connection.execute(some).all()
+            records = records_of(connection, rows)
+        if not rows:
+            return written
         for row in rows:
-            write.published(row.id, row.revision)
-        write.connection.execute(sa.delete(facts).where(facts.c.name.in_(left)))
-    return len(rows)
+            reach("publish.write.before")
+            installation.files.write(PurePosixPath(row.path, "candidature.json"), _lines(records[row.id]))
+        with installation.journal.transaction("published") as write:
+            for row in rows:
+                write.published(row.id, row.revision)
+            for offer in {row.offer or "" for row in rows}:
+                write.note_fact(f"{_STALE}{offer}", "1")
+        written, last = written + len(rows), rows[-1].id
+
+
+def _lines(record: dict[str, Any]) -> bytes:
+    """JSON with a line for each key and each item of a list: json's own indent takes ten times as long."""
+    dump = json.JSONEncoder(ensure_ascii=False).encode
+    parts = []
+    for key, value in record.items():
+        many = isinstance(value, list) and value
+        text = "[\n  " + ",\n  ".join(map(dump, value)) + "\n ]" if many else dump(value)
+        parts.append(f" {dump(key)}: {text}")
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
 
 
 def record_of(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
     """All that the store knows of one application: enough to rebuild the store from the archive."""
-    own = row.id
-    founding = connection.execute(sa.select(messages.c.decision).where(messages.c.id == own)).scalar_one_or_none()
+    return records_of(connection, [row])[row.id]
+
+
+def records_of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[int, dict[str, Any]]:
+    """The same of several, by number."""
+    ids = [row.id for row in rows]
+    decisions = sa.select(messages.c.id, messages.c.decision).where(messages.c.id.in_(ids))
+    founding = {found.id: found.decision for found in connection.execute(decisions)}
+    own = {
+        "messages": _by_application(connection, messages, ids, messages.c.id),
+        "files": _by_application(connection, documents, ids, documents.c.id),
+        "threads": _by_application(connection, threads, ids, threads.c.message_id),
+        "actions": _by_application(connection, acts, ids, acts.c.id),
+        "events": _by_application(connection, events, ids, events.c.id),
+    }
     return {
-        **(founding or {}),
-        **_present(connection, row),
-        "number": own,
-        "application": _plain(row),
-        "messages": _rows(connection, sa.select(messages).where(messages.c.application_id == own), messages.c.id),
-        "files": _rows(connection, sa.select(documents).where(documents.c.application_id == own), documents.c.id),
-        "threads": _rows(connection, sa.select(threads).where(threads.c.application_id == own), threads.c.message_id),
-        "actions": _rows(
-            connection,
-            sa.select(*(column for column in acts.c if column is not acts.c.octets)).where(
-                acts.c.application_id == own
-            ),
-            acts.c.id,
-        ),
-        "events": _rows(connection, sa.select(events).where(events.c.application_id == own), events.c.id),
+        row.id: {
+            **(founding.get(row.id) or {}),
+            **_present(row, own["files"].get(row.id, [])),
+            "number": row.id,
+            "application": _plain(row),
+            **{name: found.get(row.id, []) for name, found in own.items()},
+        }
+        for row in rows
     }
 
 
-def _present(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
+def _by_application(
+    connection: sa.Connection, table: sa.Table, ids: Sequence[int], order: sa.Column[Any]
+) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    columns = [column for column in table.c if column is not acts.c.octets]
+    query = sa.select(*columns).where(table.c.application_id.in_(ids)).order_by(order)
+    for row in connection.execute(query):
+        found.setdefault(row.application_id, []).append(_plain(row))
+    return found
+
+
+def _present(row: sa.Row[Any], files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What the decision of the first message has become since: the keys of design section 6, as of now."""
-    pieces = connection.execute(
-        sa.select(documents).where(documents.c.application_id == row.id).order_by(documents.c.id)
-    )
     keys = ("name", "kind", "where", "state", "pages", "sha256", "size")
     return {
         "source": "message.eml",
@@ -90,14 +161,10 @@ def _present(connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
         "missing": row.missing,
         "folder": row.folder,
         "documents": [
-            {**{key: piece.document[key] for key in keys}, "file": piece.stored_as, "current": piece.current}
-            for piece in pieces
+            {**{key: piece["document"][key] for key in keys}, "file": piece["stored_as"], "current": piece["current"]}
+            for piece in files
         ],
     }
-
-
-def _rows(connection: sa.Connection, query: sa.Select[Any], order: sa.Column[Any]) -> list[dict[str, Any]]:
-    return [_plain(row) for row in connection.execute(query.order_by(order))]
 
 
 def _plain(row: sa.Row[Any]) -> dict[str, Any]:
