@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from inbox_agent.application import DocumentKind, DocumentState, Evidence
 from inbox_agent.document_rules import DocumentRules, load_document_rules
 from inbox_agent.document_text import AGE, Line, Passage, fold, read_passage, squeeze, stem, words_of, words_of_plain
+from inbox_agent.given_names import GIVEN_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything, a lett
 LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and theses have more.
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
+TOP_OF_CV, FOOT_OF_CV = 5, 3  # lines that say whose a CV is.
+NAME_ALONE = 0.25  # a name without an address proves little.
 TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
 PHONE_DIGITS = 9  # a telephone number has nine and more.
 OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
@@ -47,6 +50,9 @@ NAMED_LIKE_A_PERSON = range(2, 5)  # words of a file name: "Jeanne Dupont.pdf".
 PAGES_OF_A_CV = 4
 
 _EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+\.[\w.]+")
+_AFTER_NAME = re.compile(r" ?[,|(:;/]| -+ | ?\d")
+_INTRODUCED = (" je m appelle ", " moi c est ", " my name is ")
+_MOBILE = re.compile(r"\b0 ?[67](?:[ .\-/]?\d\d){4}\b|\+(?!33)\d{1,3}[ \d().\-]{8,}\d|\+ ?33 ?(?:\(0\) ?)?[67]")
 _OFFICE = re.compile(
     r"(?:contact|infos?|accueil|formations?|mairie|secretariat|recrutement|rh|administration|direction)\b"
 )
@@ -127,8 +133,9 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
     anywhere = _findings(vocabulary.other_anywhere, passage)
     span = _letter_passage(passage)
     letter = _letter_score(passage, span, anywhere, look, vocabulary)
-    outside = passage.without(*span) if letter.total >= vocabulary.letter.threshold else passage
-    return _verdict(_cv_score(outside, anywhere, look, vocabulary), letter, vocabulary)
+    holds_letter = letter.total >= vocabulary.letter.threshold
+    outside = passage.without(*span) if holds_letter else passage
+    return _verdict(_cv_score(outside, anywhere, look, vocabulary, whole=not holds_letter), letter, vocabulary)
 
 
 def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
@@ -148,7 +155,8 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
     letter = _letter_score(passage, span, anywhere, look, vocabulary)
     if letter.total < vocabulary.letter.threshold or not _asks_for_work(letter):
         return None
-    return _verdict(_cv_score(passage.without(*span), anywhere, look, vocabulary), letter, vocabulary)
+    cv = _cv_score(passage.without(*span), anywhere, look, vocabulary, whole=False)
+    return _verdict(cv, letter, vocabulary)
 
 
 def _asks_for_work(letter: _Score) -> bool:
@@ -195,7 +203,8 @@ def _score(scale: Scale, evidence: Iterable[Evidence]) -> _Score:
 # --- The CV -----------------------------------------------------------------------------------------------
 
 
-def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: DocumentRules) -> _Score:
+def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: DocumentRules, *, whole: bool) -> _Score:
+    """How much of a CV the part is; beside a letter (not the `whole`) whoever signs it is known already."""
     scale = rules.cv
     headings = _headings(part, rules.headings)
     career = _career(part, [at for at, _, _ in headings])
@@ -205,7 +214,7 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
     evidence += [
         _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech))
         for shape in scale.shapes
-        if shape.name not in _ASIDES
+        if shape.name not in _ASIDES and (whole or shape.name != "identity")
     ]
     form = _form(evidence, scale)
     evidence += [
@@ -223,7 +232,9 @@ class _Speech:
     i: int
     you: int
     own_headings: tuple[str, ...]
+    people: frozenset[str]
     personal: bool
+    addressed: bool
 
     @classmethod
     def of(cls, part: Passage, headings: list[tuple[int, str, str]], evidence: list[Evidence]) -> _Speech:
@@ -232,7 +243,9 @@ class _Speech:
         body = [line for at, line in enumerate(part.lines) if at not in headed and at not in own]
         i, you = sum(line.i for line in body), sum(line.you for line in body)
         personal = bool(i or own) or any(item.test == "cv_person" for item in evidence)
-        return cls(i, you, tuple(part.lines[at].raw for at in sorted(own)), personal)
+        addressed = you > 1 or any(item.test == "cv_letter_manners" for item in evidence)
+        people = frozenset(" ".join(line.words.split()[:2]) for line in part.lines if _opens_with_a_person(line))
+        return cls(i, you, tuple(part.lines[at].raw for at in sorted(own)), people, personal, addressed)
 
 
 def _heads_in_own_words(line: Line) -> bool:
@@ -242,6 +255,38 @@ def _heads_in_own_words(line: Line) -> bool:
         return line.plain.index(":") < HEADING_LETTERS
     short = 1 < line.count <= HEADING_WORDS and (relative or line.i > 0)
     return short and line.raw[0].isupper() and line.raw[-1].isalpha()
+
+
+def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
+    """1 for one name with its owner's own address, on the lines where a paper says whose it is; less for the name."""
+    if speech.addressed or len(speech.people) > 1:
+        return 0, ""
+    edges = (*part.lines[:TOP_OF_CV], *part.lines[TOP_OF_CV:][-FOOT_OF_CV:])
+    name = next((line.raw for line in edges if _opens_with_a_person(line)), None)
+    guess = edges[0].raw if _looks_like_a_name(edges[0].raw) else None
+    own = [found for line in edges for found in (*_MOBILE.findall(line.plain), *_EMAIL.findall(line.plain))]
+    reached = any(not _OFFICE.match(found) for found in own) or any(AGE.search(line.plain) for line in edges)
+    if reached and (name or guess):
+        return 1.0, f"{name or guess}, and how to reach them"
+    return (NAME_ALONE, name) if name else (0, "")
+
+
+def _opens_with_a_person(line: Line) -> bool:
+    """Whether a line opens with a first name and a surname, in either order: "Amel BOUCHAREB, couturière"."""
+    if any(introduced in line.words for introduced in _INTRODUCED):
+        return True
+    first, _, rest = line.raw.partition(" ")
+    if not rest or not first[0].isupper() or not rest[0].isupper():
+        return False
+    if fold(first) in GIVEN_NAMES:
+        return True
+    return first.isupper() and len(first) > len("DE") and fold(rest.split()[0].rstrip(",")) in GIVEN_NAMES
+
+
+def _looks_like_a_name(raw: str) -> bool:
+    """Whether a line could be a rare name: two to four capitalised words before anything else."""
+    tokens = _AFTER_NAME.split(raw)[0].split()
+    return len(tokens) in NAMED_LIKE_A_PERSON and all(token[0].isupper() for token in tokens)
 
 
 def _nobody(part: Passage, speech: _Speech) -> float:
@@ -386,6 +431,9 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[f
             return share, f"{share:.0%} of the lines are no sentences"
         case "blanks":
             return _blanks(part)
+        case "questions":
+            asked = [line.raw for line in part.lines if line.raw.endswith("?")]
+            return len(asked), _quote(asked)
         case "brevity":
             return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
         case "very_long":
@@ -400,6 +448,8 @@ def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
         case "contact":
             kinds = _contacts(part)
             return len(kinds), ", ".join(kinds)
+        case "identity":
+            return _identity(part, speech)
         case "own_headings":
             return len(speech.own_headings), _quote(speech.own_headings)
         case "we":
@@ -408,8 +458,8 @@ def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
             third = sum(line.third for line in part.lines)
             return _per_hundred(max(third - 1 - speech.i, 0), part, "il, elle")
         case "several_people":
-            many = max(len(set(found)) for found in _addresses(part))
-            return max(0, many - OWN_ADDRESSES), f"{many} telephone numbers or addresses"
+            many = max(len(speech.people) + 1, *(len(set(found)) for found in _addresses(part)))
+            return max(0, many - OWN_ADDRESSES), f"{many} names, telephone numbers or addresses"
         case _:
             return _nobody(part, speech), "nothing personal, no years"
 
