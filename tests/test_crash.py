@@ -135,6 +135,29 @@ def test_by_postfix_a_blind_copy_ends_every_doubt(laboratory, postfix, point):
     assert kept == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "point", ["draft.append.before:1", "draft.append.after:1", "imap.command.after:-4", "commit.done.before:-1"]
+)
+def test_after_a_kill_every_draft_waits_once(laboratory, point):
+    name, _, hit = point.partition(":")
+    lab = laboratory()
+    lab.config.write_text(lab.config.read_text().replace('mode = "send"', 'mode = "draft"'))
+    lab.deliver(*samples("01", "03", "04"))
+    if int(hit) < 0:  # Counted from the end, where the drafts are.
+        other = laboratory()
+        other.config.write_text(other.config.read_text().replace('mode = "send"', 'mode = "draft"'))
+        other.deliver(*samples("01", "03", "04"))
+        log = other.folder / "points.log"
+        assert other.once(log=str(log)) == 0
+        hit = str(log.read_text().split().count(name) + int(hit) + 1)
+    assert lab.once(failpoint=f"{name}:{hit}:kill") == -9, lab.errors()
+    lab.settle()
+    drafts = lab.mailbox()["Drafts"]
+    assert len(drafts) == len({digest for digest, _ in drafts}) == 3
+    assert all(b"\\Draft" in flags for _, flags in drafts)
+    assert lab.sink.accepted == []
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(14400)
 @pytest.mark.parametrize("scenario", SCENARIOS)

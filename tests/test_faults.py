@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import email
 import email.policy
+import imaplib
 import os
 import random
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -21,6 +23,7 @@ import pytest
 from laboratory import EndState, Mail, broken_invariants, end_state, outcome, samples
 from servers.dovecot import missing
 from servers.proxy import Fault
+from servers.scripted_imap import COURIER, FULL, OLD, Folder, ScriptedImap
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -151,6 +154,38 @@ def test_a_reply_that_is_refused_for_good_is_told_and_not_tried_again(laboratory
     before = len(sink.accepted)
     assert lab.once(digest=True, ahead=90000) == 0, lab.errors()
     assert "envoi refusé par le serveur" in lab.texts_since(before)
+
+
+# --- servers that lack and differ ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", [None, "move.after:1", "imap.command.after:24"])
+@pytest.mark.parametrize(
+    ("capabilities", "prefix", "separator", "codes"),
+    [(COURIER, "INBOX.", ".", True), (OLD, "", "/", False), (FULL, "", "/", False)],
+    ids=["courier", "rfc3501", "mute"],
+)
+def test_a_server_without_move_or_uidplus_or_with_another_prefix_has_each_message_once(
+    laboratory, capabilities, prefix, separator, codes, point
+):
+    at = imaplib.Time2Internaldate(time.time() - 6 * 86400).strip('"')
+    inbox = Folder()
+    for mail in samples("01", "03", "06"):
+        inbox.add(mail.octets, at)
+    server = ScriptedImap(capabilities, prefix, separator, codes=codes, folders={"INBOX": inbox})
+    with server:
+        lab = laboratory(imap_port=server.port, password="right")
+        if point is not None:
+            assert lab.once(failpoint=f"{point}:kill") == -9, lab.errors()
+        lab.settle()
+        there = {name: sorted(mail.octets for mail in folder.mails) for name, folder in server.folders.items()}
+    candidates = f"{prefix}Candidatures{separator}charge-de-mission-2024{separator}"
+    octets = {mail.name[:2]: mail.octets for mail in samples("01", "03", "06")}
+    assert there["INBOX"] == [octets["06"]]
+    assert there[f"{candidates}Compl&AOg-tes"] == [octets["01"]]
+    assert there[f"{candidates}Incompl&AOg-tes"] == [octets["03"]]
+    assert sorted(template for _, template, _ in lab.sink.replies()) == ["complete", "incomplete"]
+    assert len([path for path in lab.archive() if path.endswith(".eml")]) == 2
 
 
 # --- disks that fail ----------------------------------------------------------------------------------

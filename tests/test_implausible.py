@@ -289,6 +289,18 @@ def test_a_changed_password_is_told_apart_and_tried_once_in_ten_minutes(laborato
     assert trouble(lab) == ""
 
 
+def test_the_service_that_waits_for_hints_too_tries_a_wrong_password_once(laboratory, dovecot):
+    lab = laboratory()
+    lab.config.write_text(lab.config.read_text().replace("idle = false", "idle = true"))
+    (lab.folder / "password").write_text("wrong")
+    before = lab.log_of(dovecot, "auth failed")
+    with subprocess.Popen([sys.executable, "-m", "inbox_agent", "run", "--config", lab.config]) as daemon:
+        time.sleep(12)  # Two polls, and the time in which IDLE would have begun.
+        daemon.send_signal(signal.SIGTERM)
+    assert daemon.returncode == 0
+    assert lab.log_of(dovecot, "auth failed") - before == 1
+
+
 def test_a_refused_submission_login_does_not_stop_reading_and_is_tried_once_in_ten_minutes(laboratory):
     lab = laboratory()
     lab.deliver(*samples("01", "11"))
