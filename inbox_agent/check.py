@@ -118,6 +118,19 @@ def _places(config: Config) -> Iterator[Finding]:
     yield _writable("state folder", config.state)
     if "://" not in config.archive.root:
         yield _writable("archive", Path(config.archive.root))
+    else:
+        yield _remote_archive(config)
+
+
+def _remote_archive(config: Config) -> Finding:
+    """A file is put there, read and removed."""
+    from inbox_agent.installation import file_store  # noqa: PLC0415 - slow to import
+
+    try:
+        file_store(config).check()
+    except AgentError as error:
+        return Finding("archive", str(error), well=False)
+    return Finding("archive", f"{config.archive.root.partition('?')[0]} can be written", well=True)
 
 
 def _store(config: Config) -> Finding:

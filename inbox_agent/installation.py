@@ -168,7 +168,11 @@ def _readers(config: Config, offers: tuple[Offer, ...], staff: Staff) -> Readers
 
 
 def file_store(config: Config) -> FileStore:
-    """The archive: a local folder, or a store named by its URL."""
+    """The archive: a local folder, or a store named by its URL. Raises FileStoreError for one that cannot be used."""
+    if "://" in config.archive.root:
+        from inbox_agent.adapters.remote_files import remote_files  # noqa: PLC0415 - one of two
+
+        return remote_files(config.archive.root, config.archive.user or "", _secret(config.archive.password))
     from inbox_agent.adapters.files import LocalFiles  # noqa: PLC0415 - one of two
 
     # The shared folder's group stays the group of what is made in it (setgid).
