@@ -161,13 +161,12 @@ def test_a_reply_that_is_refused_for_good_is_told_and_not_tried_again(laboratory
 
 @pytest.mark.parametrize("point", [None, "move.after:1", "imap.command.after:24"])
 @pytest.mark.parametrize(
-    ("capabilities", "prefix", "separator", "codes"),
+    "kind",
     [(COURIER, "INBOX.", ".", True), (OLD, "", "/", False), (FULL, "", "/", False)],
     ids=["courier", "rfc3501", "mute"],
 )
-def test_a_server_without_move_or_uidplus_or_with_another_prefix_has_each_message_once(
-    laboratory, capabilities, prefix, separator, codes, point
-):
+def test_a_server_without_move_or_uidplus_or_with_another_prefix_has_each_message_once(laboratory, kind, point):
+    capabilities, prefix, separator, codes = kind
     at = imaplib.Time2Internaldate(time.time() - 6 * 86400).strip('"')
     inbox = Folder()
     for mail in samples("01", "03", "06"):
