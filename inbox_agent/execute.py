@@ -84,9 +84,7 @@ def execute(journal: Journal, world: World, *, reports_only: bool = False) -> in
     tried = 0
     seen: set[int] = set()
     held = world.held()
-    while due := [
-        act for act in journal.due(held=held) if act.id not in seen and not (reports_only and _of_a_candidate(act))
-    ]:
+    while due := _due(journal, held, seen, reports_only=reports_only):
         seen.update(act.id for act in due)
         for kind, group in _by_kind(due):
             world.still()
@@ -106,6 +104,19 @@ def execute(journal: Journal, world: World, *, reports_only: bool = False) -> in
                 case ActKind.KEEP:
                     _keep(journal, world, acts)
     return tried
+
+
+def _due(
+    journal: Journal, held: frozenset[str] | None, seen: set[int], *, reports_only: bool
+) -> tuple[PlannedAct, ...]:
+    """The next acts that were not tried. Hundreds that have to wait must not stand before one that has not."""
+    after = 0
+    while page := journal.due(held=held, after=after):
+        fresh = tuple(act for act in page if act.id not in seen and not (reports_only and _of_a_candidate(act)))
+        if fresh:
+            return fresh
+        after = page[-1].id
+    return ()
 
 
 def _of_a_candidate(act: PlannedAct) -> bool:

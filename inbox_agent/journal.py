@@ -286,10 +286,10 @@ class Journal:
 
     # --- acts ---------------------------------------------------------------------------------------
 
-    def due(self, limit: int = 200, held: frozenset[str] | None = None) -> tuple[PlannedAct, ...]:
+    def due(self, limit: int = 200, held: frozenset[str] | None = None, after: int = 0) -> tuple[PlannedAct, ...]:
         """Acts to perform now, in order: of each message, only the first that is open.
 
-        `held`: of these mailboxes only, None for all; what belongs to no mailbox (a report) is of "".
+        `held`: of these mailboxes only, None for all; what belongs to no mailbox (a report) is of "". `after`: the id of the last one that was looked at.
         """
         now = text(self._clock.now())
         earlier = acts.alias("earlier")
@@ -298,7 +298,7 @@ class Journal:
         )
         query = (
             _acts_query()
-            .where(acts.c.state.in_(_OPEN_STATES), acts.c.next_at <= now, ~blocked, _held(held))
+            .where(acts.c.state.in_(_OPEN_STATES), acts.c.next_at <= now, acts.c.id > after, ~blocked, _held(held))
             .order_by(acts.c.id)
             .limit(limit)
         )
