@@ -289,7 +289,8 @@ class Journal:
     def due(self, limit: int = 200, held: frozenset[str] | None = None, after: int = 0) -> tuple[PlannedAct, ...]:
         """Acts to perform now, in order: of each message, only the first that is open.
 
-        `held`: of these mailboxes only, None for all; what belongs to no mailbox (a report) is of "". `after`: the id of the last one that was looked at.
+        `held`: of these mailboxes only, None for all; what belongs to no mailbox (a report) is of "".
+        `after`: the id of the last one that was looked at.
         """
         now = text(self._clock.now())
         earlier = acts.alias("earlier")
