@@ -35,13 +35,13 @@ def asso(tmp_path: Path) -> Iterator[Association]:
         yield made
 
 
-def doubtful(message_id: str = "<doute@example.org>") -> bytes:
+def doubtful(message_id: str = "<doute@example.org>", address: str = "lucie.bernard@example.org") -> bytes:
     """A letter, and nothing that says that its author applies: a person must look."""
     return eml(
-        from_="Lucie Bernard <lucie.bernard@example.org>",
+        from_=f"Lucie Bernard <{address}>",
         subject="Document",
         text="Bonjour,\n\nVoici le document.\n\nLucie Bernard\n",
-        attachments=[("lettre.pdf", paper("letter", "Lucie Bernard", "lucie.bernard@example.org", "logistique"))],
+        attachments=[("lettre.pdf", paper("letter", "Lucie Bernard", address, "logistique"))],
         message_id=message_id,
     )
 
