@@ -301,10 +301,11 @@ def _send(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
 
 def _held(journal: Journal, world: World, act: PlannedAct) -> bool:
     """Whether it has to wait: replies are stopped until a person acts, or the server refused our login just now."""
-    rests_until = journal.fact(SENDING_RESTS)
+    said = journal.facts(SENDING_RESTS, REPLIES_STOPPED)
+    rests_until = said.get(SENDING_RESTS)
     if rests_until and world.clock.now() < datetime.fromisoformat(rests_until):
         return True
-    return act.application_id is not None and bool(journal.fact(REPLIES_STOPPED))
+    return act.application_id is not None and bool(said.get(REPLIES_STOPPED))
 
 
 def _submit(journal: Journal, world: World, sender: Sender, act: PlannedAct) -> bool:

@@ -182,6 +182,12 @@ class Journal:
         """When this store began: what is older is never answered."""
         return moment(self.fact("installed_at") or text(self._clock.now()))
 
+    def facts(self, *names: str) -> dict[str, str]:
+        """Those of these small facts that are known."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(facts).where(facts.c.name.in_(names)))
+            return {row.name: row.value for row in found}
+
     def fact(self, name: str) -> str | None:
         """A small fact by name."""
         with self._reading() as connection:
@@ -346,8 +352,7 @@ class Journal:
         """Acts that were performed, each with what the world said."""
         now = text(self._clock.now())
         with self.transaction("done") as write:
-            for act, result in finished:
-                write.finish(act, ActState.DONE, result, now)
+            write.finish_all([(act, ActState.DONE, result) for act, result in finished], now)
 
     def sent(self, act: PlannedAct, answer: str, keep_after: timedelta | None) -> None:
         """The server took a mail; `keep_after` is when to see that the Sent folder has it, None for never."""
@@ -362,8 +367,7 @@ class Journal:
         """Moves that were verified; None for a message that a person moved or deleted meanwhile."""
         now = text(self._clock.now())
         with self.transaction("moved") as write:
-            for act, place in moves:
-                write.moved(act, place, now)
+            write.moved_all(moves, now)
 
     def failed(self, act: PlannedAct, result: str) -> None:
         """An act that will never succeed: it stays, and heads the digest."""
@@ -570,12 +574,22 @@ class Write:
 
     def history(self, reading: Reading, message_id: int, day_start: datetime) -> History:
         """What was before this message; `day_start` is midnight of the installation's day."""
+        found = self.connection.execute(sa.select(facts).where(facts.c.name.in_((REPLIES_STOPPED, REPLIES_RESUMED))))
+        known = {row.name: row.value for row in found}
+        resumed = known.get(REPLIES_RESUMED) or ""
+        day = max(text(day_start), resumed)
+        hour = max(text(self._clock.now() - timedelta(hours=1)), resumed)
+        address = reading.candidate.address if reading.candidate else None
+        replies = self.connection.execute(
+            _COUNT_REPLIES, {"first": min(day, hour), "day": day, "hour": hour, "to": address}
+        )
+        to_address_today, last_hour, today = replies.one()
         return History(
             earlier=tuple(self._earlier(reading, message_id)),
-            replies_to_address_today=self._replies(reading, day_start),
-            replies_last_hour=self._count_replies(self._clock.now() - timedelta(hours=1)),
-            replies_today=self._count_replies(day_start),
-            stopped=bool(self._fact(REPLIES_STOPPED)),
+            replies_to_address_today=to_address_today,
+            replies_last_hour=last_hour,
+            replies_today=today,
+            stopped=bool(known.get(REPLIES_STOPPED)),
         )
 
     def _fact(self, name: str) -> str | None:
@@ -640,10 +654,6 @@ class Write:
             set_aside=row.set_aside_at is not None,
         )
 
-    def _replies(self, reading: Reading, since: datetime) -> int:
-        address = reading.candidate.address if reading.candidate else None
-        return 0 if address is None else self._count_replies(since, acts.c.recipient == address)
-
     def stop_replies(self) -> None:
         """The kill switch: nobody is answered until a person says so."""
         if not self._fact(REPLIES_STOPPED):
@@ -682,16 +692,6 @@ class Write:
         )
         if sent:
             self.plan([Act(ActKind.MOVE, f"move:{message_id}", {"folder": sent})], message_id, None)
-
-    def _count_replies(self, since: datetime, *conditions: sa.ColumnElement[bool]) -> int:
-        since = max(since, moment(self._fact(REPLIES_RESUMED) or text(since)))
-        query = sa.select(sa.func.count()).where(
-            acts.c.kind.in_(_REPLY_KINDS),
-            acts.c.application_id.is_not(None),
-            acts.c.created_at >= text(since),
-            *conditions,
-        )
-        return self.connection.scalar(query) or 0
 
     def taken_names(self, application_id: int) -> frozenset[str]:
         """File names that the folder of an application has in use."""
@@ -774,24 +774,33 @@ class Write:
     ) -> None:
         """Write acts down, to be done from `next_at` (now) on; one whose key is known is not written again."""
         now = text(self._clock.now())
-        for act in planned:
-            if self.connection.scalar(sa.select(acts.c.id).where(acts.c.key == act.key)):
-                continue
-            self.connection.execute(
-                sa.insert(acts).values(
-                    message_id=message_id,
-                    application_id=application_id,
-                    kind=act.kind,
-                    key=act.key,
-                    state=ActState.PENDING,
-                    payload=dict(act.payload),
-                    octets=act.octets,
-                    recipient=act.recipient,
-                    mail_id=act.mail_id,
-                    created_at=now,
-                    next_at=next_at or now,
-                )
-            )
+        wanted = {act.key: act for act in planned}
+        if not wanted:
+            return
+        for known in self.connection.scalars(sa.select(acts.c.key).where(acts.c.key.in_(wanted))).all():
+            del wanted[known]
+        if not wanted:
+            return
+        self.connection.execute(
+            sa.insert(acts),
+            [
+                {
+                    "message_id": message_id,
+                    "application_id": application_id,
+                    "kind": act.kind,
+                    "key": act.key,
+                    "state": ActState.PENDING,
+                    "payload": dict(act.payload),
+                    "octets": act.octets,
+                    "recipient": act.recipient,
+                    "mail_id": act.mail_id,
+                    "created_at": now,
+                    "next_at": next_at or now,
+                }
+                for act in wanted.values()
+            ],
+        )
+        for act in wanted.values():
             if act.mail_id and application_id is not None:
                 self._thread(act.mail_id, application_id)
 
@@ -867,7 +876,8 @@ class Write:
             )
         )
         older = [row.id for row in rows if row.document["kind"] == document.kind]
-        self.connection.execute(sa.update(documents).where(documents.c.id.in_(older)).values(current=False))
+        if older:
+            self.connection.execute(sa.update(documents).where(documents.c.id.in_(older)).values(current=False))
 
     def _thread(self, message_identifier: str, application_id: int) -> None:
         known = sa.select(threads.c.message_id).where(threads.c.message_id == message_identifier)
@@ -909,37 +919,44 @@ class Write:
 
     def finish(self, act: PlannedAct, state: ActState, result: str, now: str) -> None:
         """An act is over; so is its message when it was the last one."""
-        self.connection.execute(
-            sa.update(acts)
-            .where(acts.c.id == act.id)
-            .values(state=state, result=result, done_at=now, attempts=acts.c.attempts + 1)
-        )
-        if act.application_id is not None:
-            self.touch(act.application_id)
-        if act.message_id is not None:
-            self._close_message(act.message_id)
+        self.finish_all([(act, state, result)], now)
 
-    def moved(self, act: PlannedAct, place: Moved | None, now: str) -> None:
-        """A move is over; the message is where `place` says, or gone."""
-        values: dict[str, Any]
-        if place is None:
-            self.finish(act, ActState.CANCELLED, "the message was moved or deleted by a person", now)
-            values = {"why": "moved or deleted by a person before the agent"}
-            if "from" in act.payload:
-                values |= {"folder": None, "folder_uidvalidity": None, "folder_uid": None}
-        elif act.payload.get("back") and place.uid is not None:
-            # Back where it is read: known there, and never read again.
-            self.finish(act, ActState.DONE, "moved back", now)
-            values = {"uidvalidity": place.uidvalidity, "uid": place.uid, "folder": None}
-            values |= {"folder_uidvalidity": None, "folder_uid": None}
-        else:
-            self.finish(act, ActState.DONE, "moved", now)
-            values = {
-                "folder": act.payload["folder"],
-                "folder_uidvalidity": place.uidvalidity,
-                "folder_uid": place.uid,
-            }
-        self.connection.execute(sa.update(messages).where(messages.c.id == act.message_id).values(**values))
+    def finish_all(self, finished: Sequence[tuple[PlannedAct, ActState, str]], now: str) -> None:
+        """See finish."""
+        if not finished:
+            return
+        ends = [{"act": act.id, "after": state, "said": result, "at": now} for act, state, result in finished]
+        self.connection.execute(_FINISH, ends)
+        if applications_ := {act.application_id for act, _, _ in finished if act.application_id is not None}:
+            self.touch(*applications_)
+        if messages_ := {act.message_id for act, _, _ in finished if act.message_id is not None}:
+            self._close_message(*messages_)
+
+    def moved_all(self, moves: Sequence[tuple[PlannedAct, Moved | None]], now: str) -> None:
+        """Moves are over; each message is where its place says, or gone."""
+        ends: list[tuple[PlannedAct, ActState, str]] = []
+        places: list[dict[str, Any]] = []
+        for act, place in moves:
+            values: dict[str, Any]
+            if place is None:
+                ends.append((act, ActState.CANCELLED, "the message was moved or deleted by a person"))
+                values = {"why": "moved or deleted by a person before the agent"}
+                if "from" in act.payload:
+                    values |= {"folder": None, "folder_uidvalidity": None, "folder_uid": None}
+            elif act.payload.get("back") and place.uid is not None:
+                # Back where it is read: known there, and never read again.
+                ends.append((act, ActState.DONE, "moved back"))
+                values = {"uidvalidity": place.uidvalidity, "uid": place.uid, "folder": None}
+                values |= {"folder_uidvalidity": None, "folder_uid": None}
+            else:
+                ends.append((act, ActState.DONE, "moved"))
+                where = {"folder": act.payload["folder"], "validity": place.uidvalidity, "number": place.uid}
+                places.append({"message": act.message_id, **where})
+                continue
+            self.connection.execute(sa.update(messages).where(messages.c.id == act.message_id).values(**values))
+        self.finish_all(ends, now)
+        if places:
+            self.connection.execute(_PLACE, places)
 
     def replace_source(self, message_id: int, uidvalidity: int, uid: int) -> None:
         """A message has a new number in the folder that a waiting move takes it from."""
@@ -982,21 +999,48 @@ class Write:
         released = self.connection.execute(sa.update(acts).where(acts.c.id.in_(ours)).values(state=ActState.PENDING))
         return released.rowcount
 
-    def touch(self, application_id: int) -> None:
-        """Something about an application changed: candidature.json, register and board are due."""
+    def touch(self, *applications_: int) -> None:
+        """Something about applications changed: candidature.json, register and board are due."""
         self.connection.execute(
             sa.update(applications)
-            .where(applications.c.id == application_id)
+            .where(applications.c.id.in_(applications_))
             .values(revision=applications.c.revision + 1)
         )
 
-    def _close_message(self, message_id: int) -> None:
-        still_open = sa.exists().where(acts.c.message_id == message_id, acts.c.state.in_(_OPEN_STATES))
+    def _close_message(self, *messages_: int) -> None:
+        still_open = sa.exists().where(acts.c.message_id == messages.c.id, acts.c.state.in_(_OPEN_STATES))
         self.connection.execute(
             sa.update(messages)
-            .where(messages.c.id == message_id, messages.c.state == "decided", ~still_open)
+            .where(messages.c.id.in_(messages_), messages.c.state == "decided", ~still_open)
             .values(state="done")
         )
+
+
+# Statements of every message, built once: SQLAlchemy then finds their text without walking them again.
+_FINISH = (
+    sa.update(acts)
+    .where(acts.c.id == sa.bindparam("act"))
+    .values(
+        state=sa.bindparam("after"),
+        result=sa.bindparam("said"),
+        done_at=sa.bindparam("at"),
+        attempts=acts.c.attempts + 1,
+    )
+)
+_PLACE = (
+    sa.update(messages)
+    .where(messages.c.id == sa.bindparam("message"))
+    .values(
+        folder=sa.bindparam("folder"),
+        folder_uidvalidity=sa.bindparam("validity"),
+        folder_uid=sa.bindparam("number"),
+    )
+)
+_COUNT_REPLIES = sa.select(
+    sa.func.count().filter(acts.c.created_at >= sa.bindparam("day"), acts.c.recipient == sa.bindparam("to")),
+    sa.func.count().filter(acts.c.created_at >= sa.bindparam("hour")),
+    sa.func.count().filter(acts.c.created_at >= sa.bindparam("day")),
+).where(acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None), acts.c.created_at >= sa.bindparam("first"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ acts = sa.Table(
     sa.Column("settled", sa.Text),
     sa.Index("ix_acts_state_next_at", "state", "next_at"),
     sa.Index("ix_acts_recipient_created_at", "recipient", "created_at"),
+    sa.Index("ix_acts_kind_created_at", "kind", "created_at"),
 )
 
 # What the digest of a day tells besides the messages: corrections, alarms, purges.

@@ -183,6 +183,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_acts_mail_id"), ["mail_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_acts_message_id"), ["message_id"], unique=False)
         batch_op.create_index("ix_acts_recipient_created_at", ["recipient", "created_at"], unique=False)
+        batch_op.create_index("ix_acts_kind_created_at", ["kind", "created_at"], unique=False)
         batch_op.create_index("ix_acts_state_next_at", ["state", "next_at"], unique=False)
 
     op.create_table(
