@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -391,6 +392,25 @@ def test_replies_that_are_written_already_wait_too_when_replies_are_stopped(labo
     assert lab.once() == 0, lab.errors()
     assert lab.sink.replies() == []
     assert len(lab.archive()) == 3
+
+
+def test_hundreds_of_replies_that_wait_keep_nothing_else_from_its_turn(laboratory):
+    lab = laboratory()
+    lab.deliver(*samples("01"))
+    assert lab.once() == 0, lab.errors()
+    with contextlib.closing(sqlite3.connect(lab.folder / "state" / "journal.db")) as store, store:
+        store.execute("INSERT INTO facts VALUES ('replies_stopped', '2024-01-01T00:00:00+00:00')")
+        store.executemany(
+            "INSERT INTO acts (application_id, kind, key, state, payload, octets, recipient, mail_id, created_at,"
+            " next_at) SELECT application_id, kind, ?, 'pending', payload, octets, recipient, ?, created_at, created_at"
+            " FROM acts WHERE kind = 'send' LIMIT 1",
+            [(f"waiting-{number}", f"<waiting-{number}@example.org>") for number in range(450)],
+        )
+    lab.deliver(*samples("11"))
+    assert lab.once() == 0, lab.errors()
+    assert len([path for path in lab.archive() if path.endswith("message.eml")]) == 2
+    assert "réponses suspendues" in digest_text(lab)
+    assert len(lab.sink.replies()) == 1
 
 
 def test_two_agents_that_face_each_other_stop_at_one(laboratory):
