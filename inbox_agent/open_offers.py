@@ -68,7 +68,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             row["state"],
             row["deadline"] or "none",
             " and ".join(row["required"]) or "nothing",
-            f"{(row['timing_now'] or 'no deadline').replace('_', ' ')}: “{row['reply_now']}”, {_MODES[row['mode_now']]}",
+            f"{(row['timing_now'] or 'no deadline').replace('_', ' ')}: {row['reply_now']}, {_MODES[row['mode_now']]}",
         ]
         for row in rows
     ]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
-
-from association import OFFER, SECOND_OFFER, association, candidature, paper
 from inbox_agent.cli import app
 from inbox_agent.errors import AgentError
-from making import eml, scanned_pdf
 from typer.testing import CliRunner
+
+from association import OFFER, SECOND_OFFER, association, candidature, paper
+from making import eml, scanned_pdf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from association import OFFER, association, candidature
 from inbox_agent import erase as erasing
 from inbox_agent.cli import app
 from inbox_agent.schema import facts
-from test_corrections import run
 from typer.testing import CliRunner
+
+from association import OFFER, association, candidature
+from test_corrections import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+
 from association import SECOND_OFFER, association, candidature
 from test_corrections import run
 

@@ -128,8 +128,8 @@ def test_a_chaser_is_tied_to_its_application_listed_and_not_answered(asso):
     chaser = eml(
         from_="Paul Morin <paul.morin@example.org>",
         subject="Suite à ma candidature",
-        text="Bonjour,\n\nAvez-vous bien reçu ma candidature au poste de chargé de mission ? Je reste sans nouvelles.\n\n"
-        "Paul Morin\n",
+        text="Bonjour,\n\nAvez-vous bien reçu ma candidature au poste de chargé de mission ? "
+        "Je reste sans nouvelles.\n\nPaul Morin\n",
         message_id="<2@example.org>",
     )
     receive(asso, chaser, days=1)

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from association import OFFER, TUESDAY, association, candidature
 from inbox_agent.purge import due
+
+from association import OFFER, TUESDAY, association, candidature
 from test_corrections import record, run
 
 if TYPE_CHECKING:
