@@ -102,7 +102,12 @@ def applications(count: int) -> Iterator[tuple[datetime, bytes]]:
         )
 
 
-def _application(number: int, random_: random.Random, arrived: datetime) -> bytes:
+def large(octets: int) -> bytes:
+    """An application whose CV holds a picture of so many octets."""
+    return _application(0, random.Random(0), _START, picture=octets)  # noqa: S311 - the same every time
+
+
+def _application(number: int, random_: random.Random, arrived: datetime, picture: int = 0) -> bytes:
     given, name, town = random_.choice(_GIVEN), random_.choice(_NAMES), random_.choice(_TOWNS)
     address = f"candidat{number}@example.org"
     message = EmailMessage()
@@ -122,7 +127,7 @@ def _application(number: int, random_: random.Random, arrived: datetime) -> byte
     )
     message.set_content(text)
     message.add_alternative(f"<html><body><p>{text}</p></body></html>".replace("\n", "<br>"), subtype="html")
-    cv = _cv(random_, f"{given} {name}", town, address)
+    cv = _cv(random_, f"{given} {name}", town, address, picture)
     message.add_attachment(cv, maintype="application", subtype="pdf", filename=_plain(f"CV_{name}_{given}.pdf"))
     letter = _letter(random_, f"{given} {name}", town)
     if number % 2:
@@ -155,7 +160,7 @@ def _newsletter(number: int, arrived: datetime) -> bytes:
     return message.as_bytes().replace(b"\n", b"\r\n")
 
 
-def _cv(random_: random.Random, who: str, town: str, address: str) -> bytes:
+def _cv(random_: random.Random, who: str, town: str, address: str, picture: int) -> bytes:
     years = [f"{2023 - 2 * step} - {2024 - 2 * step} : {random_.choice(_JOBS)}, {town}" for step in range(6)]
     tasks = ["Pilotage de projets, animation de réunions, suivi budgétaire et évaluation des actions"] * 10
     past = ["EXPÉRIENCE PROFESSIONNELLE", *[line for pair in zip(years, tasks, strict=False) for line in pair]]
@@ -172,7 +177,7 @@ def _cv(random_: random.Random, who: str, town: str, address: str) -> bytes:
         "Randonnée",
     ]
     head = [who, town, f"06 {random_.randrange(10, 99)} 34 56 78 - {address}"]
-    picture = random_.randrange(95_000, 380_000)
+    picture = picture or random_.randrange(95_000, 380_000)
     if random_.random() < _TWO_COLUMNS:
         return _pdf(random_, past, picture=picture, beside=[*head, *rest])
     return _pdf(random_, [*head, *past, *rest], picture=picture)

@@ -88,15 +88,16 @@ def cache() -> Path:
 
 def generated(number: int) -> list[Path]:
     """The first so many applications of 450 kB."""
-    return _kept("applications", number, lambda: ((int(at.timestamp()), octets) for at, octets in applications(number)))
+    return kept("applications", number, lambda: ((int(at.timestamp()), octets) for at, octets in applications(number)))
 
 
 def small(number: int) -> list[Path]:
     """So many applications of 2 kB, all different: text alone, the letter in the body and the CV too."""
-    return _kept("small", number, lambda: (_small(rank) for rank in range(number)))
+    return kept("small", number, lambda: (_small(rank) for rank in range(number)))
 
 
-def _kept(kind: str, number: int, make: Callable[[], Iterable[tuple[int, bytes]]]) -> list[Path]:
+def kept(kind: str, number: int, make: Callable[[], Iterable[tuple[int, bytes]]]) -> list[Path]:
+    """Messages with their dates of arrival, made once."""
     folder = cache() / f"{kind}-{_EDITION}-{number}"
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")

@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from agent import Sink, command, install
 from french_applications import NEWSLETTER_EACH
 from mailboxes import PASSWORD, Server, cache, generated, start_server
 from measure import Cost, machine, measured
@@ -27,34 +27,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _PEERS = ("attachment-downloader==1.4.1", "imap-tools==1.16.0")
-_CONFIG = """
-state = "state"
-first_run = "all"
-[organisation]
-name = "Villes au Carré"
-address = "marienoelle.pinson@villesaucarre.org"
-[[mailboxes]]
-name = "direction"
-[mailboxes.imap]
-host = "127.0.0.1"
-port = {imap}
-tls = "none"
-user = "{user}"
-password = {{ file = "password" }}
-[smtp]
-host = "127.0.0.1"
-port = {smtp}
-tls = "none"
-[replies]
-mode = "send"
-answer_since = 2024-01-01
-per_hour = 10000
-per_day = 100000
-[archive]
-root = "archive"
-[digest]
-to = ["helene.dugue@villesaucarre.org"]
-"""
 # What the issue asks for, as (what, numerator, denominator, "at least" or "at most", bound).
 _TARGETS = (
     ("wall, times attachment-downloader", "attachment-downloader", "inbox-agent", ">=", 1.8),
@@ -82,12 +54,8 @@ class Task:
 
 
 def agent(task: Task) -> list[str]:
-    (task.folder / "password").touch(mode=0o600)
-    (task.folder / "password").write_text(PASSWORD)
-    (task.folder / "archive").mkdir()
-    config = _CONFIG.format(imap=task.server.dovecot.imap, user=task.user, smtp=task.sink)
-    (task.folder / "config.toml").write_text(config)
-    return [sys.executable, "-m", "inbox_agent", "once", "--json", "--config", "config.toml"]
+    install(task.folder, imap=task.server.dovecot.imap, user=task.user, password=PASSWORD, smtp=task.sink)
+    return command("once", "--json")
 
 
 def attachment_downloader(task: Task) -> list[str]:
@@ -135,31 +103,6 @@ def peers() -> Path:
     return folder / "bin"
 
 
-class Sink:
-    """The SMTP server that replies go to, a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._note = folder / "sink"
-        self._process = subprocess.Popen([sys.executable, str(_HERE / "sink.py"), str(self._note)])
-        while not self._note.exists() or not self._note.read_text():
-            time.sleep(0.02)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._note.read_text().split()[0])
-
-    @property
-    def taken(self) -> int:
-        """How many messages it took."""
-        return int(self._note.read_text().split()[1])
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
-
-
 @dataclass(frozen=True)
 class Result:
     """One run of one contestant."""
@@ -179,18 +122,17 @@ def one_run(server: Server, name: str, messages: Sequence[Path], turn: int) -> R
     """A contestant on a fresh copy; raises SystemExit when it did not do its job."""
     folder = Path(tempfile.mkdtemp(prefix="inbox-agent-bench-"))
     (folder / "saved").mkdir()
-    sink = Sink(folder)
     user = server.mailbox(messages)
     try:
-        task = Task(server, user, sink.port, folder, len(messages))
-        command = CONTESTANTS[name](task)
-        load = Path("/proc/loadavg").read_text().split()[0]
-        before = server.group.cpu()
-        cost = measured(command, folder=folder)
-        served = server.group.cpu() - before
-        check(name, task, cost, sink.taken)
+        with Sink(folder) as sink:
+            task = Task(server, user, sink.port, folder, len(messages))
+            line = CONTESTANTS[name](task)
+            load = Path("/proc/loadavg").read_text().split()[0]
+            before = server.group.cpu()
+            cost = measured(line, folder=folder)
+            served = server.group.cpu() - before
+            check(name, task, cost, sink.taken)
     finally:
-        sink.close()
         server.forget(user)
         shutil.rmtree(folder, ignore_errors=True)
     sizes = (cost.wall, cost.cpu, served, cost.main_rss, cost.tree_pss)
