@@ -275,6 +275,7 @@ class ReaderSection(Section):
     wall_seconds: Annotated[int, Field(ge=1, le=600)] = 12
     ocr: bool = False
     ocr_pages: Annotated[int, Field(ge=1, le=50)] = 4
+    queued: bool = False
 
 
 class Alerts(Section):
@@ -309,6 +310,8 @@ class Config(Section):
     def _coherent(self) -> Self:
         if self.smtp is None and self.replies.mode == "send":
             raise ValueError('replies.mode is "send" and there is no [smtp]; Add [smtp] or choose "draft".')
+        if self.reader.queued and not self.store_url.startswith("postgresql"):
+            raise ValueError("reader.queued needs a store that workers reach; Set store.url to a PostgreSQL.")
         names = [mailbox.name for mailbox in self.mailboxes]
         if len(set(names)) != len(names):
             raise ValueError("two mailboxes have one name; Names are unique.")

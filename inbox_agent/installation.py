@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from inbox_agent.adapters.clock import SystemClock
 from inbox_agent.decide import Policy
 from inbox_agent.decision import ReplyMode
-from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError
+from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError, StoreError
 from inbox_agent.execute import Account, World
 from inbox_agent.holding import Alone, SharedHolding
 from inbox_agent.journal import Journal
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from inbox_agent.adapters.connection import Login
     from inbox_agent.adapters.oauth import OAuthSettings, TokenSource
+    from inbox_agent.adapters.readers import ChildReaders
     from inbox_agent.config import Config, MailboxSection, OAuth, Secret, Server
     from inbox_agent.holding import Holding
     from inbox_agent.ports import Clock, FileStore, Mailbox, Readers, Sender
@@ -116,7 +117,7 @@ def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]
     clock = clock or SystemClock()
     _check_own_templates(config)
     offers = load_offers(config.rules_folder)
-    staff = Staff.of(offers, (*config.staff, config.organisation.address))
+    staff = staff_of(config, offers)
     for mailbox in config.mailboxes:
         (config.state / "spool" / mailbox.name).mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal.open(config.store_url, clock)
@@ -151,7 +152,28 @@ def _check_own_templates(config: Config) -> None:
         raise ConfigError(faults)
 
 
+def staff_of(config: Config, offers: tuple[Offer, ...]) -> Staff:
+    """Who is not a candidate."""
+    return Staff.of(offers, (*config.staff, config.organisation.address))
+
+
 def _readers(config: Config, offers: tuple[Offer, ...], staff: Staff) -> Readers:
+    scratch = config.state / "scratch"
+    children = child_readers(config, offers, staff, scratch, config.reader.workers)
+    if not config.reader.queued:
+        return children
+    try:
+        from inbox_agent.adapters.queued_readers import QueuedReaders  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise StoreError("reader.queued needs more programs. Install inbox-agent[scale].") from error
+    from inbox_agent.worker import queue_of  # noqa: PLC0415 - only where there are workers
+
+    queue = queue_of(config.rules_folder, offers, staff)
+    return QueuedReaders(config.store_url, queue, children, scratch)
+
+
+def child_readers(config: Config, offers: tuple[Offer, ...], staff: Staff, scratch: Path, workers: int) -> ChildReaders:
+    """The children of this host."""
     from inbox_agent.adapters.readers import ChildReaders, ReaderLimits  # noqa: PLC0415 - adapters load when used
 
     reader = config.reader
@@ -162,9 +184,8 @@ def _readers(config: Config, offers: tuple[Offer, ...], staff: Staff) -> Readers
         messages=reader.lifetime_messages,
         ocr_pages=reader.ocr_pages if reader.ocr else 0,
     )
-    scratch = config.state / "scratch"
     scratch.mkdir(exist_ok=True, mode=0o700)
-    return ChildReaders(config.rules_folder, offers, staff, limits=limits, scratch=scratch, workers=reader.workers)
+    return ChildReaders(config.rules_folder, offers, staff, limits=limits, scratch=scratch, workers=workers)
 
 
 def file_store(config: Config) -> FileStore:
