@@ -22,9 +22,22 @@ if TYPE_CHECKING:
 _NAMED_POST = re.compile(
     r"\b(?:postes?|emplois?|fonctions?|offre(?: d['’]emploi)?|annonce|candidatures?|postul\w*|candidat\w*|recrutement"
     r"|position|post|role|job|application|vacancy)(?: vacante?| actuellement| spontan[ée]e?)?\s*"
-    r"(?::|[-–—]|de la|des|de|du|d['’]|en tant que?|comme|pour le poste d[e'’]|pour|au|a|à|of|as|for|intitul[ée]e?)"
+    r"(?::|[-–—]|d['’]|pour le poste d['’]|(?:de la|des|de|du|en tant que?|comme|pour le poste de|pour|au|a|à|of|as|for"
+    r"|intitul[ée]e?)\b)"
     r"[\s:–—\"«'’-]*"
     r"(?P<post>[^\W\d_][^\n.;:!?()«»\"|]{2,90})",
+    re.IGNORECASE,
+)
+# "Candidature secrétaire": without a word between, only a trade is meant.
+_BARE_POST = re.compile(
+    r"\b(?:candidature|poste|emploi)s?\s+(?P<post>[^\W\d_]{4,}[^\n.;:!?()«»\"|]{0,60})", re.IGNORECASE
+)
+_TRADE_FIELD = re.compile(
+    r"\b(?:travail|travailler|emploi|job|poste|boulot)s?\s+(?:dans|en)\s+(?:le |la |les |l['’])?"
+    r"(?P<post>m[ée]nage|cantine|nettoyage|restauration|b[âa]timent|vente|cuisine|espaces verts|jardinage"
+    r"|secr[ée]tariat"
+    r"|comptabilit[ée]|manutention|logistique|s[ée]curit[ée]|gardiennage|peinture|livraison|informatique|petite enfance"
+    r"|aide [àa] (?:domicile|la personne)|entretien|transports?|h[ôo]tellerie|coiffure|m[ée]canique)\b",
     re.IGNORECASE,
 )
 _AS = re.compile(
@@ -257,12 +270,15 @@ def another_post(sight: Sight, offer: Offer, rules: RecognitionRules) -> str | N
     named = [
         *_NAMED_POST.finditer(sight.subject),
         *_AS.finditer(sight.subject),
+        *_BARE_POST.finditer(sight.subject),
         *_NAMED_POST.finditer(sight.own[:4000]),
         *_AS_WORKER.finditer(sight.own[:4000]),
     ]
     if (odd := _ODD_JOB.search(f"{sight.subject}\n{sight.own[:2000]}")) is not None:
         return odd[0]
     other: str | None = None
+    if (trade := _TRADE_FIELD.search(f"{sight.subject}\n{sight.own[:2000]}")) is not None:
+        other = None if any(_stem(word) in ours for word in cut(trade["post"]).words) else trade["post"]
     names = _people(sight)
     for found in named:
         words = [word for word in cut(found["post"]).words if word.isalpha()][:7]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent import guards, verdict
 from inbox_agent.answers import answers_digest, commands_in
-from inbox_agent.application import Candidate, Evidence, Kind, Reading
+from inbox_agent.application import Candidate, DocumentState, Evidence, Kind, Reading
 from inbox_agent.extract import language_of
 from inbox_agent.offer_choice import Choice, choose
 from inbox_agent.person import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from inbox_agent.rules import Rules
 
 _EVIDENCE_SHOWN = 14
+_UNREAD = ("MIME structure unreadable", "cut after", "header section cut")  # of parse.py
 _SECOND_LETTER = 150  # words: a shorter body beside an attached letter goes with it.
 _REPORTS = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
 _PERSONAL = frozenset({Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.ENQUIRY, Kind.DOUBT})
@@ -78,7 +79,7 @@ def recognise(
     sight = _sight(case)
     found = _verdict(case, sight)
     choice = _choice(case, sight, found)
-    found = _doubtful_offer(found, choice)
+    found = _damaged(case, _doubtful_offer(found, choice))
     candidate = _candidate(case, sight, found) if found.kind in _PERSONAL else None
     return Reading(
         sha256=message.sha256,
@@ -144,9 +145,17 @@ def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
     if below is None or below.from_ is None:
         return None
     _, prefixes = bare_subject(message.subject)
-    if not (written.announced or is_forward_prefix(prefixes)) or below.from_.addr_spec == sender:
+    if not (written.announced or is_forward_prefix(prefixes)) or _is_sender(message, below.from_):
         return None
     return _from_below(message, below, staff)
+
+
+def _is_sender(message: Message, address: Address) -> bool:
+    """Whether that is the sender again, by address, or by name where the address was left out."""
+    if any(one.addr_spec == address.addr_spec for one in message.from_):
+        return True
+    names = {fold(one.name) for one in message.from_ if one.name}
+    return not address.addr_spec and fold(address.name) in names
 
 
 def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | None:
@@ -219,7 +228,7 @@ def _own_again(case: _Case) -> bool:
     _, prefixes = bare_subject(case.message.subject)
     if below is None or below.from_ is None or not (case.written.announced or is_forward_prefix(prefixes)):
         return False
-    return any(address.addr_spec == below.from_.addr_spec for address in case.message.from_)
+    return _is_sender(case.message, below.from_)
 
 
 # --- The verdict ----------------------------------------------------------------------------------------------
@@ -229,6 +238,7 @@ def _verdict(case: _Case, sight: Sight) -> Verdict:
     return (
         _report(case)
         or _calendar(case, sight)
+        or _transfer(case, sight)
         or _job_board(case, sight)
         or _machine(case, sight)
         or _bulk(case, sight)
@@ -257,6 +267,21 @@ def _calendar(case: _Case, sight: Sight) -> Verdict | None:
         return None
     shown = Evidence("calendar", "invitation ou réponse d’agenda", -case.rules.recognition.weights["calendar"])
     return Verdict(Kind.AUTOMATIC, ("calendar",), evidence=(shown,))
+
+
+def _transfer(case: _Case, sight: Sight) -> Verdict | None:
+    """A service that keeps files for others announces some: it relays a candidate's words, as a job board does."""
+    service = is_from(case.judged.from_, case.rules.recognition.lists["transfer_services"])
+    if service is None:
+        return None
+    shown = (Evidence("cloud_link", f"service de transfert : {service}", case.rules.recognition.weights["cloud_link"]),)
+    if sight.has("transfer_receipt") or not sight.has(
+        "lists_papers", "encloses_papers", "applies", "subject_application"
+    ):
+        return Verdict(Kind.AUTOMATIC, ("transfer_receipt",), evidence=shown)
+    note = ("reçue par un service de transfert : pièces à télécharger par une personne",)
+    because = ("lists_papers", "encloses_papers", "applies")
+    return Verdict(Kind.APPLICATION, because, evidence=shown, notes=note, third_party=True)
 
 
 def _job_board(case: _Case, sight: Sight) -> Verdict | None:
@@ -318,7 +343,8 @@ def _machine(case: _Case, sight: Sight) -> Verdict | None:
         return None
     if sight.cvs or (sight.papers and verdict.first_person(sight) >= verdict.FAIR):
         return Verdict(Kind.APPLICATION, ("cv", "letter", "applies"), evidence=(shown,))
-    if sight.has("newsletter") or guards.bulk_header(message) is not None:
+    replied = field is not None and field.startswith("Auto-Submitted: auto-replied")
+    if not replied and (sight.has("newsletter") or guards.bulk_header(message) is not None):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=(shown,))
     if field is not None and field.startswith("X-Auto-Response-Suppress"):
         return None
@@ -401,6 +427,14 @@ def _choice(case: _Case, sight: Sight, found: Verdict) -> Choice:
     return choose(told, case.offers, case.rules.recognition, when.date() if when else None, first=first)
 
 
+def _damaged(case: _Case, found: Verdict) -> Verdict:
+    """What is no application as far as it could be read, but was not read whole, is for a person."""
+    lost = any(defect.startswith(_UNREAD) for defect in case.message.defects)
+    if found.kind is not Kind.OTHER or not lost:
+        return found
+    return dataclasses.replace(found, kind=Kind.DOUBT, doubt="message abîmé : des pièces ont pu échapper à la lecture")
+
+
 def _doubtful_offer(found: Verdict, choice: Choice) -> Verdict:
     if found.kind is not Kind.APPLICATION or not choice.tied:
         return found
@@ -438,7 +472,7 @@ def _sender(case: _Case, message: Message) -> Address | None:
 
     Of "Jeanne Dupont via Indeed" only the name is hers.
     """
-    boards = case.rules.recognition.lists["job_boards"]
+    boards = case.rules.recognition.lists["job_boards"] | case.rules.recognition.lists["transfer_services"]
     through: Address | None = None
     for address in (*message.from_, *message.reply_to):
         if case.staff.includes(address.addr_spec):
@@ -476,6 +510,7 @@ def _through_reply_to(case: _Case, sender: Address) -> bool:
 def _may_be_a_candidate(case: _Case, spec: str) -> bool:
     domain = spec.rpartition("@")[2]
     boards = case.rules.recognition.lists["job_boards"] | case.rules.recognition.lists["employment_services"]
+    boards |= case.rules.recognition.lists["transfer_services"]
     return not (
         case.staff.includes(spec)
         or (guards.is_system_name(case.judged.from_[0].addr_spec) and domain == case.judged.from_[0].domain)
@@ -494,7 +529,10 @@ def _named_inside(case: _Case) -> PersonName | None:
 
 def _never_answer(case: _Case, found: Verdict, candidate: Candidate | None) -> str | None:
     message = case.message
-    reason = guards.never_answer(message, case.staff)
+    reason = guards.never_answer(message, case.staff) or _dangerous(case)
+    service = is_from(case.judged.from_, case.rules.recognition.lists["transfer_services"])
+    if service is not None:
+        return reason or f"sent by {service}: the candidate's address is not certain"
     by_staff = any(case.staff.includes(address.addr_spec) for address in message.from_)
     if case.inner is not None:
         if not by_staff:
@@ -508,6 +546,13 @@ def _never_answer(case: _Case, found: Verdict, candidate: Candidate | None) -> s
     if found.third_party and headers is None and candidate.address not in senders and not by_staff:
         return None  # The board's own address reads nothing, the candidate's own does.
     return reason
+
+
+def _dangerous(case: _Case) -> str | None:
+    refused = (extract for extract in case.extracts if extract.state is DocumentState.REFUSED)
+    if any(note.startswith("programme") for extract in refused for note in extract.notes):
+        return "a program is attached"
+    return None
 
 
 def _fingerprint(message: Message) -> str:

@@ -104,6 +104,7 @@ LISTS = (
     "job_boards",
     "employment_services",
     "cloud_hosts",
+    "transfer_services",
     "no_reply_names",
     "system_names",
     "vague_posts",

@@ -5,6 +5,7 @@ Quoted text is no word of the sender's own, nor is what stands below "Cordialeme
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -155,6 +156,27 @@ def find_hits(rules: RecognitionRules, texts: Iterable[tuple[Place, str]]) -> di
     return hits
 
 
+_ON_PAPER = frozenset({Place.NAMES, Place.DOCUMENTS})
+_APPLYING = ("applies", "encloses_papers", "greets_as_candidate", "subject_application")
+
+
+def _as_written(hits: dict[str, Hit], pieces: tuple[Piece, ...], *, is_answer: bool) -> dict[str, Hit]:
+    """Where somebody applies, the words of a diploma or a pay slip beside the CV are not the sender's: left out."""
+    papers = any(piece.is_paper and piece.document.part != BODY_PART for piece in pieces)
+    says_so = "applies" in hits and not hits["applies"].asked
+    if not (
+        says_so
+        or (papers and any(cue in hits for cue in _APPLYING))
+        or (is_answer and ("adds" in hits or "subject_application" in hits))
+    ):
+        return hits
+    return {
+        name: dataclasses.replace(hit, places=hit.places - _ON_PAPER) if hit.cue.speaks is Speaks.OTHER else hit
+        for name, hit in hits.items()
+        if not (hit.cue.speaks is Speaks.OTHER and hit.places <= _ON_PAPER)
+    }
+
+
 def _is_asked(words: Words, last: int) -> bool:
     """Whether the sentence goes on to a question mark."""
     return next((word == "?" for word in words.words[last - 1 :] if word in (".", "?")), False)
@@ -180,6 +202,7 @@ def see(
     for name, hit in find_hits(rules, [(Place.BODY, signature)]).items():
         if hit.cue.speaks is Speaks.FACT:
             hits.setdefault(name, hit)
+    hits = _as_written(hits, pieces, is_answer=bool(message.in_reply_to))
     in_the_plural = _in_the_plural(said)
     return Sight(
         message=message,

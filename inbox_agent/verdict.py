@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentState, Evidence, Kind
 from inbox_agent.phrases import fold
+from inbox_agent.pieces import BODY_PART
 from inbox_agent.rules import Place, Speaks
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ _BUSINESS = (
     "agency",
     "agency_sender",
     "organisation_applies",
+    "supplier",
+    "another_purpose",
 )
 _OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
+_NAMED_PAPERS = ("cv", "resume", "curriculum", "lettre", "letter", "candidature")
 _A_FEW_LINES = 12  # words; with fewer nobody speaks of anything else
 STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
@@ -61,6 +65,7 @@ def of_a_person(sight: Sight) -> Verdict:
         _withdrawal,
         _written_by_a_machine,
         _to_many,
+        _plainly_other,
         _business,
         _somebody_else,
         _afterwards,
@@ -156,6 +161,18 @@ def _to_many(sight: Sight) -> Verdict | None:
     return Verdict(Kind.BULK, ("newsletter", "advert"))
 
 
+def _plainly_other(sight: Sight) -> Verdict | None:
+    """A CV or a "candidature" for something else than a job here: a tender, a talk, a council, a prize, a fee."""
+    because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
+    if not because:
+        return None
+    for_a_job = sight.has("the_job") and (declares(sight, "applies") or sight.has("adds", "chaser", "applied_before"))
+    letters = [piece for piece in sight.letters if piece.document.part != BODY_PART]
+    if (for_a_job and not sight.others_cv) or (letters and not sight.has("supplier")):
+        return None
+    return Verdict(Kind.OTHER, because)
+
+
 def _business(sight: Sight) -> Verdict | None:
     """Invoices, calls for projects, offers to circulate, agencies: other mail, unless somebody applies in it."""
     other = sum(sight.hits[cue].cue.weight for cue in _BUSINESS if cue in sight.hits)
@@ -189,6 +206,8 @@ def _business(sight: Sight) -> Verdict | None:
 
 def _somebody_else(sight: Sight) -> Verdict | None:
     """A relative, an adviser, or somebody who recommends."""
+    if sight.has("acquaintance") and sight.cvs and not sight.own_cv:
+        return doubt("quelqu’un transmet le CV d’une connaissance : à qui répondre ?", "acquaintance", "cv")
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
         return _by_a_relative(sight)
     if sight.cvs and any(note.startswith("service de l’emploi") for note in sight.notes):
@@ -245,12 +264,16 @@ def _afterwards(sight: Sight) -> Verdict | None:
     because = tuple(cue for cue in ("chaser", "adds", "applied_before") if sight.has(cue))
     if whole and not (sight.answers or before) and not sight.in_subject("adds") and not sight.in_subject("chaser"):
         return _correction(sight, because)
+    if sight.has("interview") and not sight.cvs:
+        return _about_the_interview(sight)
     if chases and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
     # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
     vague = adds and fold(sight.hits["adds"].quote).startswith("comme")
     pieces = sight.letters if vague else sight.papers
     concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("encloses_papers", "mentions_post")
+    if vague and not (sight.answers or before):
+        return None
     if adds and concerned and (sight.attached or sight.answers or before or sight.links):
         return Verdict(Kind.FOLLOW_UP, because)
     if adds and (sight.has("encloses_papers") or sight.has("subject_application")):
@@ -260,6 +283,16 @@ def _afterwards(sight: Sight) -> Verdict | None:
     if before and (sight.papers or sight.has("subject_application")) and not sight.has("applies"):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
+
+
+def _about_the_interview(sight: Sight) -> Verdict:
+    """Whoever confirms an interview follows up; whoever asks about it is answered by a person."""
+    moves = any(
+        word in fold(sight.hits["interview"].quote) for word in ("report", "decal", "deplac", "repouss", "resched")
+    )
+    if sight.question and not moves:
+        return Verdict(Kind.ENQUIRY, ("interview", "question_mark"))
+    return Verdict(Kind.FOLLOW_UP, ("interview",))
 
 
 def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
@@ -287,7 +320,8 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
 
 def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     """An answer to a mail of ours without words that tell: its pieces and what it answers do."""
-    known = "candidature" in sight.quoted[:6000].lower() or "application" in sight.quoted[:6000].lower()
+    beneath = fold(sight.quoted[:6000])
+    known = any(word in beneath for word in ("candidature", "application", "entretien", "interview"))
     if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
     if sight.papers:
@@ -304,6 +338,8 @@ def _question(sight: Sight) -> Verdict | None:
     asks = _asks_about_the_post(sight)
     if not asks or sight.papers or (sight.has("internship") and sight.for_oneself):
         return None
+    if sight.has("later") and not sight.attached and not sight.links:
+        return Verdict(Kind.ENQUIRY, ("later", "asks_about_post", "question_mark"))
     if sight.links and declares(sight, "encloses_papers", "applies"):
         return None
     if _announces_attachments(sight) and declares(sight, "applies", "encloses_papers"):
@@ -334,7 +370,17 @@ def _announces_attachments(sight: Sight) -> bool:
 
 def _application(sight: Sight) -> Verdict:
     """An application by its pieces or its words, a doubt where they are thin, other mail where there is neither."""
+    if not sight.papers and any(piece.document.state is DocumentState.REFUSED for piece in sight.attached):
+        return _a_program(sight)
     return _by_papers(sight) or _by_words(sight) or _asking(sight) or _thin(sight) or Verdict(Kind.OTHER)
+
+
+def _a_program(sight: Sight) -> Verdict:
+    """A program in the place of papers: never answered, and seen by a person where it calls itself a CV."""
+    named = any(word in fold(piece.document.name) for piece in sight.attached for word in _NAMED_PAPERS)
+    if named or sight.score(Speaks.APPLICATION) >= FAIR:
+        return doubt("le fichier joint est un programme, pas un document : ne pas l’ouvrir", "refused")
+    return Verdict(Kind.OTHER, ("refused",))
 
 
 def _because(sight: Sight) -> tuple[str, ...]:
@@ -362,7 +408,8 @@ def _by_words(sight: Sight) -> Verdict | None:
         return Verdict(Kind.APPLICATION, _because(sight))
     for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
     seeks = first_person(sight) >= FAIR or sight.has("internship", "spontaneous")
-    if words >= STRONG and for_a_post and seeks:
+    says_so = declares(sight, "applies") or (sight.attached and declares(sight, "encloses_papers"))
+    if words >= STRONG and for_a_post and seeks and (says_so or sight.has("internship", "spontaneous")):
         return Verdict(Kind.APPLICATION, _because(sight))
     if words >= FAIR and _announces_attachments(sight):
         return Verdict(Kind.APPLICATION, ("attaches", *_because(sight)))

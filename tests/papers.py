@@ -160,6 +160,61 @@ def _letter(full: str, address: str, trade: str, seed: int) -> list[str]:
 
 
 OTHERS = {
+    "payslip": [
+        "BULLETIN DE PAIE",
+        "Période du 01/01/2024 au 31/01/2024",
+        "Emploi : assistante administrative   Convention collective de l'animation",
+        "Salaire brut 2 104,30",
+        "Cotisations salariales 462,10",
+        "Net à payer avant impôt 1 642,20",
+        "Virement le 29/01/2024",
+    ],
+    "certificate": [
+        "CERTIFICAT DE TRAVAIL",
+        "Je soussignée, directrice des ressources humaines, certifie que l'intéressée a été employée du 2 mai 2019",
+        "au 31 décembre 2023 en qualité d'assistante : factures, devis, bons de commande, ordre du jour et",
+        "compte rendu du conseil d'administration, demandes de subvention.",
+        "Elle nous quitte libre de tout engagement.",
+    ],
+    "verdict": [
+        "PROCÈS-VERBAL DE DÉLIBÉRATION DU JURY",
+        "Session de juin 2016",
+        "Le jury réuni en séance le 28 juin 2016 déclare la candidate admise, mention assez bien",
+        "Relevé de notes : UE 1 14,5 ; UE 2 13,0",
+        "Le président du jury",
+    ],
+    "rib": ["RELEVÉ D'IDENTITÉ BANCAIRE", "RIB", "Titulaire du compte", "IBAN FR76 0000 0000 0000", "BIC XXXXFRPP"],
+    "form": [
+        "CERFA n° 14069*03",
+        "Demande d'agrément au titre de l'engagement de service civique",
+        "Organisme d'accueil, subvention, numéro SIRET",
+        "Date et signature",
+    ],
+    "ouroffer": [
+        "Villes au Carré recrute un ou une chargé·e de mission questions urbaines et territoriales",
+        "Offre d'emploi : CDD de 18 mois, temps plein, Tours",
+        "Missions principales : animation du réseau politique de la ville",
+        "CV et lettre de motivation à adresser à Marie-Noëlle Pinson, avec copie à Hélène Dugué, avant le 15 février 2024",
+    ],
+    "sample": [
+        "COMITÉ DE PILOTAGE DU CONTRAT DE VILLE",
+        "Compte rendu de la réunion du 12 octobre 2022",
+        "Ordre du jour : appel à projets 2023, répartition des subventions",
+        "Participants : services de l'État, bailleurs, conseil citoyen",
+    ],
+    "prices": [
+        "BORDEREAU DES PRIX UNITAIRES",
+        "Consultant senior : 850 EUR HT par jour",
+        "Consultante junior : 600 EUR HT par jour",
+        "Total HT, TVA 20 %, total TTC",
+    ],
+    "declaration": [
+        "LETTRE DE CANDIDATURE DC1",
+        "Désignation du mandataire par ses cotraitants",
+        "Marché public de services : objet de la consultation",
+        "Groupement momentané d'entreprises, numéro SIRET",
+    ],
+    "recipe": ["Tarte aux poireaux", "Ingrédients : 3 poireaux, 20 cl de crème", "Cuire 40 minutes à 180 °C"],
     "invoice": [
         "SARL Bureautique du Val",
         "FACTURE n° F-2024-0117",

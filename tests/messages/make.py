@@ -21,19 +21,24 @@ import hashlib
 import json
 import quopri
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+from reportlab import rl_config  # noqa: E402 see below
+
 import making  # noqa: E402 it lies beside this folder
 import papers  # noqa: E402 see above
 
+rl_config.invariant = 1  # The same octets each time: no date and no random id in a PDF.
 DIRECTRICE = "Marie-Noëlle Pinson <marienoelle.pinson@villesaucarre.org>"
 SECRETARY = "Hélène Dugué <helene.dugue@villesaucarre.org>"
 PARIS = ZoneInfo("Europe/Paris")
@@ -45,11 +50,13 @@ OFFERS = {
     "mediatheque-2024": (date(2024, 2, 23), "boundary", ("cv", "letter")),
     "data-officer-2024": (date(2024, 2, 29), "boundary", ("cv",)),
     "stage-cartographie-2024": (date(2024, 2, 29), "boundary", ("cv", "letter")),
+    "educateur-2024": (date(2024, 4, 5), "boundary", ("cv", "letter")),
 }
 SHORT = {"cm": "charge-de-mission-2024", "ac": "assistant-comptable-2024", "ar": "animation-reseau-2024"} | {
     "med": "mediatheque-2024",
     "data": "data-officer-2024",
     "carto": "stage-cartographie-2024",
+    "edu": "educateur-2024",
     "none": None,
 }
 SPONTANEOUS = ("cv",)
@@ -328,6 +335,8 @@ def _octets(scenario: Scenario, kind: str, name: str) -> tuple[bytes, str]:
     trade = scenario.get("T") or papers.trade_of(seed)
     if kind == "logo":
         return papers.logo(), "image/png"
+    if kind == "program":
+        return b"MZ\x90\x00" + b"\x00" * 60 + b"This program cannot be run in DOS mode.", "application/octet-stream"
     if kind == "broken":
         return b"%PDF-1.4\n1 0 obj\n<< /Type", "application/pdf"
     bare = kind.removeprefix("scan-").removeprefix("locked-")
@@ -335,7 +344,13 @@ def _octets(scenario: Scenario, kind: str, name: str) -> tuple[bytes, str]:
     return _file(kind, name, tuple(lines))
 
 
+# Archives and pictures note when they were made: always then, so that the octets are the same each time.
+_MOMENT = time.gmtime(1707812520)
+
+
 @functools.cache
+@mock.patch("time.localtime", new=lambda _=None: _MOMENT)
+@mock.patch("time.gmtime", new=lambda _=None: _MOMENT)
 def _file(kind: str, name: str, lines: tuple[str, ...]) -> tuple[bytes, str]:
     suffix = name.rpartition(".")[2].lower()
     if kind.startswith("scan-"):
