@@ -51,7 +51,7 @@ PAGES_OF_A_CV = 4
 
 _EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+\.[\w.]+")
 _AFTER_NAME = re.compile(r" ?[,|(:;/]| -+ | ?\d")
-_INTRODUCED = (" je m appelle ", " moi c est ", " my name is ")
+_INTRODUCED = re.compile(r"(?i:\bje m'appelle|\bmoi,? c'est|\bje suis|\bi'?m|\bi am|\bmy name is) ([^\W\d_]+)")
 _MOBILE = re.compile(r"\b0 ?[67](?:[ .\-/]?\d\d){4}\b|\+(?!33)\d{1,3}[ \d().\-]{8,}\d|\+ ?33 ?(?:\(0\) ?)?[67]")
 _OFFICE = re.compile(
     r"(?:contact|infos?|accueil|formations?|mairie|secretariat|recrutement|rh|administration|direction)\b"
@@ -227,7 +227,7 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
 
 @dataclass(frozen=True, slots=True)
 class _Speech:
-    """How a CV speaks: of someone, to someone, and under headings in its own words; headings left out of the counts."""
+    """How a CV speaks: of whom, to whom, and under headings in whose words. Headings are left out of the counts."""
 
     i: int
     you: int
@@ -235,17 +235,22 @@ class _Speech:
     people: frozenset[str]
     personal: bool
     addressed: bool
+    works: bool
 
     @classmethod
     def of(cls, part: Passage, headings: list[tuple[int, str, str]], evidence: list[Evidence]) -> _Speech:
         headed = {at for at, _, _ in headings}
         own = {at for at, line in enumerate(part.lines[:-1]) if at not in headed and _heads_in_own_words(line)}
+        if len(own) + len(headings) == 1:  # One short line may be anything.
+            own = set()
         body = [line for at, line in enumerate(part.lines) if at not in headed and at not in own]
         i, you = sum(line.i for line in body), sum(line.you for line in body)
         personal = bool(i or own) or any(item.test == "cv_person" for item in evidence)
         addressed = you > 1 or any(item.test == "cv_letter_manners" for item in evidence)
         people = frozenset(" ".join(line.words.split()[:2]) for line in part.lines if _opens_with_a_person(line))
-        return cls(i, you, tuple(part.lines[at].raw for at in sorted(own)), people, personal, addressed)
+        works = any(item.test.startswith(_OF_A_CAREER) for item in evidence)
+        works = works or any(line.dated or line.told for line in part.lines)
+        return cls(i, you, tuple(part.lines[at].raw for at in sorted(own)), people, personal, addressed, works)
 
 
 def _heads_in_own_words(line: Line) -> bool:
@@ -259,7 +264,7 @@ def _heads_in_own_words(line: Line) -> bool:
 
 def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
     """1 for one name with its owner's own address, on the lines where a paper says whose it is; less for the name."""
-    if speech.addressed or len(speech.people) > 1:
+    if speech.addressed or len(speech.people) > 1 or not speech.works:
         return 0, ""
     edges = (*part.lines[:TOP_OF_CV], *part.lines[TOP_OF_CV:][-FOOT_OF_CV:])
     name = next((line.raw for line in edges if _opens_with_a_person(line)), None)
@@ -273,7 +278,7 @@ def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
 
 def _opens_with_a_person(line: Line) -> bool:
     """Whether a line opens with a first name and a surname, in either order: "Amel BOUCHAREB, couturière"."""
-    if any(introduced in line.words for introduced in _INTRODUCED):
+    if (introduced := _INTRODUCED.search(line.raw)) and fold(introduced[1]) in GIVEN_NAMES:
         return True
     first, _, rest = line.raw.partition(" ")
     if not rest or not first[0].isupper() or not rest[0].isupper():
@@ -284,9 +289,9 @@ def _opens_with_a_person(line: Line) -> bool:
 
 
 def _looks_like_a_name(raw: str) -> bool:
-    """Whether a line could be a rare name: two to four capitalised words before anything else."""
-    tokens = _AFTER_NAME.split(raw)[0].split()
-    return len(tokens) in NAMED_LIKE_A_PERSON and all(token[0].isupper() for token in tokens)
+    """Whether a line could open with a rare name: two capitalised words."""
+    tokens = _AFTER_NAME.split(raw)[0].split()[:2]
+    return len(tokens) == len(("first", "last")) and all(token[0].isupper() for token in tokens)
 
 
 def _nobody(part: Passage, speech: _Speech) -> float:
@@ -300,13 +305,15 @@ def _nobody(part: Passage, speech: _Speech) -> float:
     return 0.5 if contacts else 1.0
 
 
+_OF_A_CAREER = ("cv_section_e", "cv_section_skills", "cv_degrees", "cv_deeds", "cv_told")
 _ASIDES = frozenset({"first_person", "second_person"})
 
 
 def _aside(shape: Shape, part: Passage, speech: _Speech, discount: float) -> Evidence:
     """What "je" and "vous" weigh against a CV: little where its form is plain, or where nobody is spoken to."""
-    count, shown = (speech.i, "je") if shape.name == "first_person" else (speech.you, "vous")
-    told_to_nobody = MONOLOGUE if shape.name == "first_person" and not speech.you else 1.0
+    # Once is chance: "You can reach me at".
+    count, shown = (speech.i, "je") if shape.name == "first_person" else (max(speech.you - 1, 0), "vous")
+    told_to_nobody = MONOLOGUE if shape.name == "first_person" and not speech.addressed else 1.0
     item = _weigh("cv", shape, *_per_hundred(count, part, shown))
     return Evidence(item.test, item.found, item.weight * told_to_nobody * (1 - discount))
 
@@ -466,7 +473,7 @@ def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
 
 def _dates(part: Passage, speech: _Speech) -> tuple[float, str]:
     """The dates of a career in its lines, and, half as much, those told in sentences of a person."""
-    dated = [line for line in part.lines if line.dated]
+    dated = list({line.raw: line for line in part.lines if line.dated}.values())  # A page's head repeats its date.
     told = [line for line in part.lines if line.told] if speech.personal or _contacts(part) else []
     measure = sum(line.dated for line in dated) + TOLD * sum(line.told for line in told)
     return measure, _quote(line.raw for line in (*dated, *told))

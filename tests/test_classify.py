@@ -215,6 +215,87 @@ def test_what_the_body_quotes_is_not_the_senders_letter():
     assert classify_body(f"Voici mon CV.\n{quoted}", RULES) is None
 
 
+def test_a_career_told_in_sentences_is_a_cv():
+    told = (
+        "Amel Bouchareb, couturière\n06 11 22 43 54\n"
+        "J'ai appris avec ma mère puis au lycée Carnot (CAP en 1999). Devernois m'a gardée onze ans.\n"
+        "Après la fermeture en 2011, j'ai passé trois ans chez Zara. Depuis 2015 je tiens un atelier.\n"
+    )
+    result = judge(told)
+
+    assert result.kind is DocumentKind.CV
+    assert {"cv_identity", "cv_told"} <= reasons_of(result)
+
+
+def test_headings_in_ones_own_words_make_a_cv():
+    functional = (
+        "Noura Haddad\n06 43 65 87 09, Vénissieux\n"
+        "Ce que je fais de bien\nAccueillir, conseiller, tenir une caisse\n"
+        "Là où je l'ai fait\nKiabi, trois ans\nMarché de la Croix-Rousse, cinq étés\n"
+    )
+    result = judge(functional)
+
+    assert result.kind is DocumentKind.CV
+    assert "cv_own_headings" in reasons_of(result)
+
+
+def test_headings_without_a_person_make_no_cv():
+    framework = (
+        "Référentiel de compétences\nActivités : accueillir, animer\nCompétences : écoute, travail en équipe\n"
+        "Formation : BPJEPS\nLangues : anglais apprécié\nExpérience : 2 ans souhaités\n"
+    )
+
+    assert judge(framework).kind is DocumentKind.OTHER
+
+
+def test_the_staff_of_a_house_are_no_cv():
+    team = "".join(
+        f"{name}\nchargée de mission, master 2\n201{at}\n06 41 00 00 0{at}\n"
+        for at, name in enumerate(("Lucie Bernard", "Inès Moulin", "Paul Hardy", "Aude Petit"))
+    )
+
+    assert judge(team).kind is DocumentKind.OTHER
+
+
+@pytest.mark.parametrize("name", ["CV Dupont.exe", "LM.docm", "Jeanne Dupont.js"])
+def test_what_was_refused_is_other_whatever_its_name(name):
+    assert judge(CV, name, state=DocumentState.REFUSED).kind is DocumentKind.OTHER
+
+
+def test_a_photograph_of_a_letter_is_a_letter_and_a_photograph_alone_is_other():
+    assert scan("lettre photo.jpg", media_type="image/jpeg").kind is DocumentKind.LETTER
+    assert scan("photo.jpg", media_type="image/jpeg").kind is DocumentKind.OTHER
+
+
+def test_a_letter_and_a_cv_typed_in_the_body_are_both():
+    result = classify_body(f"{LETTER}\n\n{CV}", RULES)
+
+    assert result is not None
+    assert result.kind is DocumentKind.CV_AND_LETTER
+
+
+def test_a_body_that_asks_for_no_work_is_no_letter():
+    partner = (
+        "Chère Madame,\nJ'ai lu votre rapport avec intérêt. Je dirige un centre social à Vierzon et j'ai lancé\n"
+        "un atelier avec des habitants. J'aimerais que nous imaginions une journée commune, et je pourrais mettre\n"
+        "ma salle à disposition. Mon conseil m'a donné son accord et je connais bien les copropriétés du quartier.\n"
+        "Bien à vous,\nPatrick Lemoine\n"
+    )
+
+    assert classify_body(partner, RULES) is None
+
+
+def test_a_full_letter_may_hold_a_question():
+    asked = LETTER.replace(
+        "Je serais heureuse",
+        "J'ai veillé des mourants et j'ai su me taire auprès de leurs familles. "
+        "Chaque nuit je relis mes notes, je préviens l'infirmière et je prends le temps d'un mot, car c'est mon métier "
+        "et que j'y tiens. Pourriez-vous me dire si le poste est à temps plein ? Je serais heureuse",
+    )
+
+    assert classify_body(asked, RULES) is not None
+
+
 @pytest.mark.parametrize(
     "text", ["", " \n\t\x0c", "\x00", "a", "é" * 50_000, "2018 - " * 9000, "[" * 40_000, "\n" * 90_000]
 )
