@@ -1,7 +1,8 @@
 """kill -9 at every named point of a pass, a restart, and the invariants of docs/reliability.md.
 
 A normal run takes a random sample (INBOX_AGENT_CRASH_SAMPLE, default 20, seed INBOX_AGENT_SEED); `-m soak` takes
-every point and every hit. INBOX_AGENT_CRASH_TABLE=FILE appends what became of the replies.
+every point and every hit, of those that INBOX_AGENT_CRASH_POINTS (a regular expression) finds.
+INBOX_AGENT_CRASH_TABLE=FILE appends what became of the replies.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
 SAMPLE = int(os.environ.get("INBOX_AGENT_CRASH_SAMPLE", "20"))
 SEED = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
+POINTS = os.environ.get("INBOX_AGENT_CRASH_POINTS", "")
 PROVEN = ("the server keeps Sent", "a blind copy")
 
 
@@ -73,6 +75,7 @@ def crash(laboratory, scenario: str, point: str, expected, again: str | None) ->
 def run_all(laboratory, scenario: str, count: int | None) -> Counter[str]:
     generator = random.Random(SEED)  # noqa: S311 # A sample, no secret.
     points, expected = reference(laboratory, scenario)
+    points = [point for point in points if re.search(POINTS, point)]
     outcomes: Counter[str] = Counter()
     failures = []
     for number, point in enumerate(points if count is None else chosen(points, count, generator)):
