@@ -222,8 +222,8 @@ class Life(RuleBasedStateMachine):
 
 
 LIFE = settings(
-    max_examples=12,
-    stateful_step_count=14,
+    max_examples=6,
+    stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
@@ -240,7 +240,7 @@ def test_the_promises_hold_whatever_the_order():
 @pytest.mark.timeout(600)
 def test_the_promises_hold_on_dovecot_too(dovecot):
     machine = type("LifeOnDovecot", (Life,), {"dovecot": dovecot})
-    run_state_machine_as_test(machine, settings=settings(LIFE, max_examples=6))
+    run_state_machine_as_test(machine, settings=settings(LIFE, max_examples=4))
 
 
 @pytest.mark.real
