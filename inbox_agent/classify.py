@@ -233,6 +233,7 @@ class _Speech:
     you: int
     own_headings: tuple[str, ...]
     people: frozenset[str]
+    contacts: tuple[str, ...]
     personal: bool
     addressed: bool
     works: bool
@@ -247,10 +248,13 @@ class _Speech:
         i, you = sum(line.i for line in body), sum(line.you for line in body)
         personal = bool(i or own) or any(item.test == "cv_person" for item in evidence)
         addressed = you > 1 or any(item.test == "cv_letter_manners" for item in evidence)
+        contacts = tuple(_contacts(part))
         people = frozenset(" ".join(line.words.split()[:2]) for line in part.lines if _opens_with_a_person(line))
         works = any(item.test.startswith(_OF_A_CAREER) for item in evidence)
         works = works or any(line.dated or line.told for line in part.lines)
-        return cls(i, you, tuple(part.lines[at].raw for at in sorted(own)), people, personal, addressed, works)
+        return cls(
+            i, you, tuple(part.lines[at].raw for at in sorted(own)), people, contacts, personal, addressed, works
+        )
 
 
 def _heads_in_own_words(line: Line) -> bool:
@@ -299,10 +303,9 @@ def _nobody(part: Passage, speech: _Speech) -> float:
     dated = [line for line in part.lines if line.dated]
     if speech.personal or len(dated) > 1 or any(_YEAR.search(line.plain) for line in dated):
         return 0.0
-    contacts = _contacts(part)
-    if "e-mail" in contacts or "age" in contacts:
+    if "e-mail" in speech.contacts or "age" in speech.contacts:
         return 0.0
-    return 0.5 if contacts else 1.0
+    return 0.5 if speech.contacts else 1.0
 
 
 _OF_A_CAREER = ("cv_section_e", "cv_section_skills", "cv_degrees", "cv_deeds", "cv_told")
@@ -419,8 +422,8 @@ def _side_by_side(line: Line, words: list[str], headings: Headings) -> list[tupl
     if line.count > HEADING_WORDS:
         return []
     for cut in range(1, len(words)):
-        left, right = headings.section(words[:cut]), headings.section(words[cut:])
-        if left and right and left != right:
+        left = headings.exact(words[:cut])
+        if left and (right := headings.section(words[cut:])) and left != right:
             return [(left, line.raw), (right, line.raw)]
     return []
 
@@ -453,8 +456,7 @@ def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
     """The measure of one test of who speaks, and of whom."""
     match name:
         case "contact":
-            kinds = _contacts(part)
-            return len(kinds), ", ".join(kinds)
+            return len(speech.contacts), ", ".join(speech.contacts)
         case "identity":
             return _identity(part, speech)
         case "own_headings":
@@ -474,7 +476,7 @@ def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
 def _dates(part: Passage, speech: _Speech) -> tuple[float, str]:
     """The dates of a career in its lines, and, half as much, those told in sentences of a person."""
     dated = list({line.raw: line for line in part.lines if line.dated}.values())  # A page's head repeats its date.
-    told = [line for line in part.lines if line.told] if speech.personal or _contacts(part) else []
+    told = [line for line in part.lines if line.told] if speech.personal or speech.contacts else []
     measure = sum(line.dated for line in dated) + TOLD * sum(line.told for line in told)
     return measure, _quote(line.raw for line in (*dated, *told))
 

@@ -224,7 +224,8 @@ class Headings:
         exact = [stem(word) for word in words if word not in _SMALL_WORDS]
         if (found := self.sections.get("".join(exact))) or len(exact) > _MISSPELT_WORDS:
             return found
-        return self.sections.get("".join(self._corrected(word) for word in exact))
+        corrected = [self._corrected(word) for word in exact]
+        return None if corrected == exact else self.sections.get("".join(corrected))
 
     def _corrected(self, word: str) -> str:
         """The heading's word that differs by one letter left out, added or changed (Levenshtein), or the word."""

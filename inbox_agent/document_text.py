@@ -9,71 +9,70 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 LONGEST = 40_000  # characters read of a document: a CV of ten pages; more only costs time.
 
 # Characters that NFKD would not turn into what they stand for.
-_STANDS_FOR = str.maketrans(
-    {
-        "’": "'",
-        "‘": "'",
-        "ʼ": "'",
-        "′": "'",
-        "“": '"',
-        "”": '"',
-        "«": '"',
-        "»": '"',
-        "–": "-",
-        "—": "-",
-        "‐": "-",
-        "‑": "-",
-        "‒": "-",
-        "−": "-",
-        "→": "-",
-        "œ": "oe",
-        "Œ": "OE",
-        "æ": "ae",
-        "Æ": "AE",
-        "ß": "ss",
-        "ø": "o",
-        "Ø": "O",
-        "ı": "i",
-        "\u00ad": "",
-        "\u200b": "",
-        "\u200c": "",
-        "\u200d": "",
-        "\ufeff": "",
-        "\u00a0": " ",
-        "\u202f": " ",
-        "\r": "\n",
-        "\x0b": "\n",
-        "\x0c": "\n",
-        "\x85": "\n",
-        "\u2028": "\n",
-        "\u2029": "\n",
-        "•": " * ",
-        "▪": " * ",
-        "●": " * ",
-        "■": " * ",
-        "◦": " * ",
-        "€": " eur ",
-        "☐": " [ ] ",
-        "□": " [ ] ",
-        "☑": " [x] ",
-        "☒": " [x] ",
-        "…": "...",
-    }
-)
+_STANDS_FOR = {
+    "’": "'",
+    "‘": "'",
+    "ʼ": "'",
+    "′": "'",
+    "“": '"',
+    "”": '"',
+    "«": '"',
+    "»": '"',
+    "–": "-",
+    "—": "-",
+    "‐": "-",
+    "‑": "-",
+    "‒": "-",
+    "−": "-",
+    "→": "-",
+    "œ": "oe",
+    "Œ": "OE",
+    "æ": "ae",
+    "Æ": "AE",
+    "ß": "ss",
+    "ø": "o",
+    "Ø": "O",
+    "ı": "i",
+    "\u00ad": "",
+    "\u200b": "",
+    "\u200c": "",
+    "\u200d": "",
+    "\ufeff": "",
+    "\u00a0": " ",
+    "\u202f": " ",
+    "\r": "\n",
+    "\x0b": "\n",
+    "\x0c": "\n",
+    "\x85": "\n",
+    "\u2028": "\n",
+    "\u2029": "\n",
+    "•": " * ",
+    "▪": " * ",
+    "●": " * ",
+    "■": " * ",
+    "◦": " * ",
+    "€": " eur ",
+    "☐": " [ ] ",
+    "□": " [ ] ",
+    "☑": " [x] ",
+    "☒": " [x] ",
+    "…": "...",
+}
+_TO_REPLACE = re.compile(f"[{''.join(_STANDS_FOR)}]")
 _DIGIT = re.compile(r"\d")
 _NO_LETTERS = re.compile(r"[^a-z0-9\n]+")
 _ELISION_BY_ACCENT = re.compile(r"(?<![^\W\d_])([ldjnmstcLDJNMSTC]|[Qq]u)[´`](?=[^\W\d_])")
 _LONE_ACCENT = re.compile(r"[´`ˆ¨¸˜](?=[^\W\d_])|(?<=[^\W\d_])[´ˆ¨¸]")  # LaTeX's old fonts: "exp´erience".
 _SPACED_LETTERS = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
+# The sign is looked for first and the letter before it afterwards: that is eight times faster.
 _INCLUSIVE = re.compile(
-    r"(?<=[^\W\d_])(?:[·•‧∙.⋅](?:e|es|ne|nes|trice|trices|euse|euses|s)\b)+|(?<=[^\W\d_])\((?:e|es|ne|s|trice)\)"
+    r"(?:[·•‧∙.⋅](?<=[^\W\d_].)(?:e|es|ne|nes|trice|trices|euse|euses|s)\b)+|\((?<=[^\W\d_].)(?:e|es|ne|s|trice)\)"
 )
 _BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-\n(?=[a-zà-ÿ])")
 _GLUED = 9  # letters a word on average; French has five, and beyond nine the spaces were lost on the way.
@@ -267,14 +266,18 @@ def _level(text: str) -> str:
     text = _INCLUSIVE.sub("", text)
     if any(accent in text for accent in "´`ˆ¨¸˜"):
         text = _LONE_ACCENT.sub("", _ELISION_BY_ACCENT.sub(r"\1'", text))
-    text = unicodedata.normalize("NFKC", text.translate(_STANDS_FOR))
+    text = unicodedata.normalize("NFKC", _TO_REPLACE.sub(lambda found: _STANDS_FOR[found[0]], text))
     return _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), text)
 
 
 def _line(raw: str, plain: str, tokens: list[str]) -> Line:
     count = len(tokens)
     words = frozenset(tokens)
-    persons = Counter(_PERSONS[token] for token in tokens if token in _PERSONS)
+    persons = [0, 0, 0, 0]
+    if not words.isdisjoint(_PERSONS):
+        for token in tokens:
+            if token in _PERSONS:
+                persons[_PERSONS[token]] += 1
     dated = 0 if not words.isdisjoint(_SPEAKERS) else _dated(plain, count)
     told = 0 if dated or persons[_YOU] or persons[_WE] else _told(plain, words)
     return Line(
