@@ -225,6 +225,8 @@ def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -
     if comma and _is_name(surname, no_names) and _is_name(given, no_names) and "," not in given:
         return PersonName(well_cased(given.strip()), well_cased(surname.strip()))
     words = [word for word in re.sub(r"[(\[].*?[)\]]", " ", display).split() if fold(word.rstrip(".")) not in _TITLES]
+    if any(fold(word) in ("et", "and") for word in words):
+        return None  # Two people.
     if not _FEWEST <= len(words) <= _MOST or not all(_WORD.fullmatch(word) for word in words):
         return None
     if any(fold(word) in no_names and fold(word) not in _PARTICLES for word in words):
@@ -333,7 +335,8 @@ def _in_text(text: str, address: str | None, no_names: Collection[str]) -> Perso
     if found is not None and (name := _introduced(found["name"].split(), address, no_names)) is not None:
         return name
     for line in reversed(lines[-_LAST_LINES:]):
-        for piece in re.split(r"\s+[-–|•·/]\s+|,\s|\t", line)[:2]:
+        pieces = re.split(r"\s+[-–|•·/]\s+|,\s|\t", line)
+        for piece in (*pieces[:2], re.split(r"[.!?,;:»\"]\s+", line)[-1].strip(' .»"')):
             name = name_of(piece, address or "", no_names) if _NAME_LINE.match(piece.strip()) else None
             if name is not None and _plausible(name, address):
                 return name

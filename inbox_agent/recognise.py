@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from inbox_agent.rules import Rules
 
 _EVIDENCE_SHOWN = 14
+_SIGNED = 60  # characters at the end of a text, where people sign.
 _UNREAD = ("MIME structure unreadable", "cut after", "header section cut")  # of parse.py
 _SECOND_LETTER = 150  # words: a shorter body beside an attached letter goes with it.
 _REPORTS = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
@@ -217,7 +218,7 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
         return None
     if all(any(part in shown for part in fold(owner.given).split()) for owner in found):
         return True
-    shown += fold(case.text[-400:])
+    shown += fold(f"{case.text[-_SIGNED:]} {case.body.signature}")
     words = [word for owner in found for word in owner.folded if len(word) > 2]  # noqa: PLR2004 initials are in any text
     return None if any(word in shown for word in words) else False
 

@@ -34,6 +34,10 @@ _BUSINESS = (
 )
 _OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
 _NAMED_PAPERS = ("cv", "resume", "curriculum", "lettre", "letter", "candidature")
+_OTHER_DATES = (
+    "report", "decal", "deplacer", "repouss", "resched", "autre date", "autre jour", "autre creneau", "autre moment",
+    "semaine prochaine", "another day", "another date", "another time",
+)  # fmt: skip
 _A_FEW_LINES = 12  # words; with fewer nobody speaks of anything else
 STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
@@ -114,6 +118,8 @@ def _withdrawal(sight: Sight) -> Verdict | None:
         return None
     if sight.cvs and not sight.in_subject("withdraws"):
         return None
+    if sight.has("interview") and _moves(sight):
+        return None
     if not (_speaks_of_candidature(sight) or sight.has("mentions_post") or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
@@ -163,10 +169,13 @@ def _to_many(sight: Sight) -> Verdict | None:
 
 def _plainly_other(sight: Sight) -> Verdict | None:
     """A CV or a "candidature" for something else than a job here: a tender, a talk, a council, a prize, a fee."""
+    if sight.has("private") and not sight.attached:
+        return Verdict(Kind.OTHER, ("private",))
     because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
     if not because:
         return None
-    for_a_job = sight.has("the_job") and (declares(sight, "applies") or sight.has("adds", "chaser", "applied_before"))
+    says_so = declares(sight, "applies") or sight.own_cv or sight.has("adds", "chaser", "applied_before")
+    for_a_job = sight.has("the_job") and says_so
     letters = [piece for piece in sight.letters if piece.document.part != BODY_PART]
     if (for_a_job and not sight.others_cv) or (letters and not sight.has("supplier")):
         return None
@@ -182,6 +191,8 @@ def _business(sight: Sight) -> Verdict | None:
     applying = first_person(sight)
     papers = papers_weight(sight)
     speaks = sight.has("applies", "encloses_papers", "internship")
+    if _own_application(sight):
+        return None
     if not speaks:
         if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
             return None
@@ -204,6 +215,14 @@ def _business(sight: Sight) -> Verdict | None:
     return doubt("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
 
 
+def _own_application(sight: Sight) -> bool:
+    """The writer's own CV, with a letter or for a job that is named: whatever else she speaks of is her work."""
+    if not sight.own_cv or sight.has("agency", "circulate_offer") or sight.we:
+        return False
+    letter = any(piece.document.part != BODY_PART and not piece.by_name for piece in sight.letters)
+    return sight.has("the_job") or (letter and not sight.has("supplier"))
+
+
 def _somebody_else(sight: Sight) -> Verdict | None:
     """A relative, an adviser, or somebody who recommends."""
     if sight.has("acquaintance") and sight.cvs and not sight.own_cv:
@@ -212,7 +231,7 @@ def _somebody_else(sight: Sight) -> Verdict | None:
         return _by_a_relative(sight)
     if sight.cvs and any(note.startswith("service de l’emploi") for note in sight.notes):
         return _by_an_adviser(sight)
-    if sight.others_cv and not declares(sight, *_FIRST_PERSON):
+    if sight.others_cv and not declares(sight, "applies", "encloses_papers", "greets_as_candidate"):
         return _others_papers(sight)
     if not sight.has("somebody_else") or sight.own_cv:
         return None
@@ -264,7 +283,9 @@ def _afterwards(sight: Sight) -> Verdict | None:
     because = tuple(cue for cue in ("chaser", "adds", "applied_before") if sight.has(cue))
     if whole and not (sight.answers or before) and not sight.in_subject("adds") and not sight.in_subject("chaser"):
         return _correction(sight, because)
-    if sight.has("interview") and not sight.cvs:
+    if sight.has("refused") and sight.question and not sight.papers:
+        return Verdict(Kind.ENQUIRY, ("refused", "question_mark"))
+    if sight.has("interview") and sight.for_oneself and not sight.cvs:
         return _about_the_interview(sight)
     if chases and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
@@ -285,12 +306,15 @@ def _afterwards(sight: Sight) -> Verdict | None:
     return None
 
 
+def _moves(sight: Sight) -> bool:
+    """Whether another date is asked for."""
+    words = fold(sight.own)
+    return any(word in words for word in _OTHER_DATES)
+
+
 def _about_the_interview(sight: Sight) -> Verdict:
     """Whoever confirms an interview follows up; whoever asks about it is answered by a person."""
-    moves = any(
-        word in fold(sight.hits["interview"].quote) for word in ("report", "decal", "deplac", "repouss", "resched")
-    )
-    if sight.question and not moves:
+    if sight.question and not _moves(sight):
         return Verdict(Kind.ENQUIRY, ("interview", "question_mark"))
     return Verdict(Kind.FOLLOW_UP, ("interview",))
 
