@@ -6,13 +6,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inbox_agent.errors import EXIT_CONFIG, EXIT_FAILED, AgentError, ConfigError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from inbox_agent.config import Config, MailboxSection, Server
 
@@ -116,21 +116,24 @@ def _secrets(config: Config) -> Iterator[Finding]:
 
 def _places(config: Config) -> Iterator[Finding]:
     yield _writable("state folder", config.state)
-    if "://" not in config.archive.root:
-        yield _writable("archive", Path(config.archive.root))
-    else:
-        yield _remote_archive(config)
+    yield _archive(config)
+    if config.replies.trusted_authserv_id is None:
+        said = "are not believed, so the digest does not ask for them: set replies.trusted_authserv_id for that"
+        yield Finding("answers to the digest", said, well=True)
 
 
-def _remote_archive(config: Config) -> Finding:
-    """A file is put there, read and removed."""
+def _archive(config: Config) -> Finding:
+    """Of a remote one: a file is put there, read and removed."""
     from inbox_agent.installation import file_store  # noqa: PLC0415 - slow to import
 
     try:
-        file_store(config).check()
+        files = file_store(config)
+        files.check()
+        free = files.free()
     except AgentError as error:
         return Finding("archive", str(error), well=False)
-    return Finding("archive", f"{config.archive.root.partition('?')[0]} can be written", well=True)
+    left = "" if free is None else f", {free // 2**20} MB free"
+    return Finding("archive", f"{config.archive.root.partition('?')[0]} can be written{left}", well=True)
 
 
 def _store(config: Config) -> Finding:

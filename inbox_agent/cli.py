@@ -6,6 +6,7 @@ Imports stand in the commands, so that `explain` does not pay for the store and 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from inbox_agent.config import Config
+    from inbox_agent.daemon import Daemon
     from inbox_agent.installation import Installation
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only here
+
+        typer.echo(f"inbox-agent {version('inbox-agent')}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="inbox-agent",
@@ -31,6 +42,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Reads a mailbox, recognises job applications, files and acknowledges them, and reports once a day."""
+    del version  # Its callback has printed it.
+
 
 ConfigOption = Annotated[
     Path | None,
@@ -43,6 +65,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 
 def main() -> None:
     """The entry point: an AgentError is one sentence and its exit status, Ctrl-C is 130."""
+    os.umask(0o077)  # What the agent writes is for its user alone; the archive sets its own modes.
     try:
         app()
     except AgentError as error:
@@ -108,6 +131,7 @@ def once(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+    trust_clock: Annotated[bool, typer.Option("--trust-clock", help="The clock was wrong and is right now.")] = False,
 ) -> None:
     """One pass over every mailbox, then end."""
     from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
@@ -116,20 +140,38 @@ def once(
     if verbose:
         start_logging(verbose=True)
     with _installation(config) as installation:
+        if trust_clock:
+            installation.journal.note_fact("last_run", installation.clock.now().isoformat())
         daemon = Daemon(installation)
         daemon.prepare()
         try:
             with _progress("messages") as progress:
-                decided = sum(daemon.pass_over(line, progress) for line in daemon.lines.values())
+                decided, failures = _pass_over_all(daemon, progress)
         finally:
             daemon.close()
         ledger = installation.journal.ledger()
-        if as_json:
-            from dataclasses import asdict  # noqa: PLC0415 - only here
+    if as_json:
+        from dataclasses import asdict  # noqa: PLC0415 - only here
 
-            typer.echo(json.dumps({"decided": decided, **asdict(ledger), "balances": ledger.balances}))
-        else:
-            typer.echo(f"{decided} decided. {_ledger_words(ledger)}")
+        troubles = {name: str(error) for name, error in failures.items()}
+        found = {"decided": decided, **asdict(ledger), "balances": ledger.balances, "troubles": troubles}
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        typer.echo(f"{decided} decided. {_ledger_words(ledger)}")
+    for name, error in failures.items():
+        typer.echo(f"inbox-agent: mailbox {name}: {error}", err=True)
+    raise typer.Exit(max((error.exit_status for error in failures.values()), default=0))
+
+
+def _pass_over_all(daemon: Daemon, progress: Any) -> tuple[int, dict[str, AgentError]]:
+    """How many were decided, and what went wrong by mailbox: one that fails keeps no other from its pass."""
+    decided, failures = 0, {}
+    for name, line in daemon.lines.items():
+        try:
+            decided += daemon.pass_over(line, progress)
+        except AgentError as error:
+            failures[name] = error
+    return decided, failures
 
 
 def _ledger_words(ledger: Any) -> str:
@@ -171,6 +213,9 @@ def explain(
             typer.echo(explained.as_json() if as_json else in_words(explained))
     except FileNotFoundError as error:
         typer.echo(f"inbox-agent: there is no file {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    except ValueError as error:
+        typer.echo(f"inbox-agent: {error}", err=True)
         raise typer.Exit(EXIT_USAGE) from None
 
 
@@ -378,9 +423,9 @@ def templates_check(folder: TemplatesOption = None) -> None:
 def sign_in(
     config: ConfigOption = None,
     mailbox: Annotated[str | None, typer.Option(help="The mailbox, where there are several.")] = None,
-    smtp: Annotated[bool, typer.Option("--smtp", help="For [smtp] instead of a mailbox.")] = False,
+    smtp: Annotated[bool, typer.Option("--smtp", help="For the smtp section instead of a mailbox.")] = False,
 ) -> None:
-    """Sign in at Microsoft 365 or Google (OAuth) and keep the refresh token, for a mailbox or for [smtp]."""
+    """Sign in at Microsoft 365 or Google (OAuth) and keep the refresh token, for a mailbox or for sending."""
     from inbox_agent.adapters.oauth import sign_in as sign_in_there  # noqa: PLC0415 - only here
     from inbox_agent.installation import oauth_settings  # noqa: PLC0415 - slow to import
 

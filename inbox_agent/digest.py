@@ -160,6 +160,7 @@ class Digest:
 
     `archive` is how staff reach the archive: a web prefix ("https://…"), a drive or a folder, None: paths alone.
     `answer_to` is the address that reads answers such as "oui 12", None: answering the mail is enough.
+    `can_answer` is whether such an answer is believed at all (it needs a trusted server).
     """
 
     day: date
@@ -180,6 +181,7 @@ class Digest:
     purges: tuple[Purge, ...] = ()
     archive: str | None = None
     answer_to: str | None = None
+    can_answer: bool = True
 
     @property
     def empty(self) -> bool:

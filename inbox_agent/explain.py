@@ -12,7 +12,7 @@ import mailbox
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,15 +45,23 @@ class Source:
 
 
 def sources(arguments: Sequence[str], standard_input: Callable[[], bytes]) -> Iterator[Source]:
-    """Every message named by `arguments`, in order. Raises FileNotFoundError for a name that leads nowhere."""
+    """Every message named by `arguments`, in order.
+
+    Raises FileNotFoundError for a name that leads nowhere, ValueError for one that is no file or holds no message.
+    """
     for argument in arguments:
         if argument == "-":
             yield from _in_octets("-", standard_input())
             continue
         path = Path(argument)
         if path.is_dir():
-            for found in sorted(item for item in path.rglob("*") if _is_message(item)):
+            messages = sorted(item for item in path.rglob("*") if _is_message(item))
+            if not messages:
+                raise ValueError(f"there is no .eml or .mbox file in {argument}")
+            for found in messages:
                 yield from _in_file(str(found), found)
+        elif path.exists() and not path.is_file():
+            raise ValueError(f"{argument} is no regular file")
         elif path.exists():
             yield from _in_file(argument, path)
         else:
@@ -181,17 +189,25 @@ def _explain_batch(batch: list[tuple[str, Path]], readers: Readers, policy: Poli
     for (name, path), result in zip(batch, results, strict=True):
         match result:
             case Reading():
-                yield Explained(name, result, decide(result, _received_at(result, policy), History(), policy))
+                yield Explained(name, result, _decided(result, policy))
             case Unread(why=why):
                 sha256 = path.stem.partition("-")[2]
                 yield Explained(name, None, undecidable(sha256, why, datetime.now(UTC), policy.target))
         path.unlink()
 
 
-def _received_at(reading: Reading, policy: Policy) -> datetime:
-    """The topmost Received date, failing that the sender's Date, failing that now; in the offer's zone."""
+_NO_RECEIVED = "aucun champ Received dans le fichier : la date de l’expéditeur en tient lieu"
+_NO_DATE = "aucune date dans le fichier : l’heure présente en tient lieu"
+
+
+def _decided(reading: Reading, policy: Policy) -> Decision:
+    """By the topmost Received date, failing that the sender's Date, failing that now, and said so (section 4)."""
     moment = reading.received or reading.date or datetime.now(UTC)
-    return moment.astimezone(zone_of(reading.offer, policy))
+    decision = decide(reading, moment.astimezone(zone_of(reading.offer, policy)), History(), policy)
+    if reading.received is not None:
+        return decision
+    said = Evidence("received_at", _NO_DATE if reading.date is None else _NO_RECEIVED, 0.0)
+    return replace(decision, evidence=(*decision.evidence, said))
 
 
 def zone_of(offer_id: str | None, policy: Policy) -> ZoneInfo:
@@ -225,7 +241,8 @@ def decision_json(source: str, decision: Decision) -> dict[str, Any]:
     """The object of design section 6: every key, always."""
     candidate, reply = decision.candidate, decision.reply
     return {
-        "source": source,
+        # A file name may hold octets that are no UTF-8; JSON may not.
+        "source": source.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
         "kind": decision.kind.value,
         "offer": decision.offer,
         "candidate": None if candidate is None else {"name": candidate.name, "address": candidate.address},

@@ -98,6 +98,7 @@ def locked(state: Path) -> Iterator[None]:
     """The state folder for this process alone. Raises AnotherInstanceError when an agent runs."""
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state.chmod(0o700)  # Names, addresses and replies are in it.
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise FileStoreError(f"the state folder {state} cannot be used ({error.strerror}). Check its owner.") from error
@@ -242,7 +243,8 @@ def check_plausible(installation: Installation) -> None:
     last = journal.fact("last_run")
     if last is not None and clock.now() < datetime.fromisoformat(last) - timedelta(minutes=5):
         raise ImplausibleError(
-            f"the clock says {clock.now():%Y-%m-%d %H:%M} and the last run was later. Set the clock."
+            f"the clock says {clock.now():%Y-%m-%d %H:%M} and the last run was later. Set the clock, "
+            "or if it is right now, run once: inbox-agent once --trust-clock"
         )
     installation.files.check()
     largest = max(section.max_message_mb for section in installation.config.mailboxes) * 2**20

@@ -16,11 +16,11 @@ from inbox_agent.toml_model import Section, load
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\"]+")
+ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\"]+")
 
 
 def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
+    if not ADDRESS.fullmatch(value):
         raise ValueError(f'"{value}" is no e-mail address; Write it as name@example.org, without a display name.')
     return value.lower()
 

@@ -192,7 +192,7 @@ def digest_view(installation: Installation, day: date, span: Span) -> Digest:
             corrections=_corrections(connection, span, by_number),
             purges=_purges(connection, installation),
             archive=installation.config.archive.web_prefix or installation.config.archive.root,
-            answer_to=installation.config.organisation.address,
+            can_answer=_can_answer(installation),
         )
 
 
@@ -225,7 +225,7 @@ def _doubts(
                 address=who.get("address"),
                 received_at=moment(row.internaldate).astimezone(installation.zone),
                 reason=row.why or "verdict incertain",
-                likely=likely_answers(row.id),
+                likely=likely_answers(row.id) if _can_answer(installation) else (),
             )
         )
     found.extend(
@@ -235,7 +235,9 @@ def _doubts(
             address=row.address,
             received_at=row.received_at,
             reason="un document numérisé (image) peut être la pièce qui semble manquer",
-            likely=(
+            likely=()
+            if not _can_answer(installation)
+            else (
                 LikelyAnswer(f"oui {row.number}", "le dossier est complet"),
                 LikelyAnswer(f"répondre {row.number}", "demander la pièce qui manque"),
             ),
@@ -244,6 +246,11 @@ def _doubts(
         if row.status is Status.DOUBT and not row.withdrawn
     )
     return tuple(found)
+
+
+def _can_answer(installation: Installation) -> bool:
+    """Whether an answer to the digest would be believed: without a trusted server nobody's is (corrections.py)."""
+    return installation.config.replies.trusted_authserv_id is not None
 
 
 def likely_answers(number: int) -> tuple[LikelyAnswer, ...]:
