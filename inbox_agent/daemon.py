@@ -67,6 +67,15 @@ def _watchdog_seconds() -> float:
     return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
 
 
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What a pass left when there was nothing to do: the folder, the store, and until when nothing becomes due."""
+
+    state: FolderState
+    version: int
+    until: float  # Clock.monotonic
+
+
 @dataclass(slots=True)
 class Line:
     """The connection to one mailbox, kept between polls; when it may be tried again after a failure.
@@ -81,12 +90,37 @@ class Line:
     not_before: datetime | None = None
     alive_at: float = 0.0
     looked_at: float | None = None
+    quiet: Quiet | None = None
 
     def drop(self) -> None:
         """Forget the connection."""
+        self.quiet = None
         if self.account is not None:
             self.account.mailbox.close()
         self.account = None
+
+
+def quiet_after(installation: Installation, line: Line, rebuild_at: float) -> Quiet | None:
+    """What the next polls are compared with, None if there is something to do already.
+
+    The version of the store is taken first: what is written from then on shows in it, and what was before is looked
+    for here. A folder that the adapter finds as it was is the same value, not an equal one.
+    """
+    journal, clock = installation.journal, installation.clock
+    version = journal.version()
+    if version is None or line.account is None or line.looked_at is None or installation.holding.shared:
+        return None
+    now = clock.monotonic()
+    until = line.looked_at + installation.section(line.name).look_seconds
+    if rebuild_at > now:
+        until = min(until, rebuild_at)
+    if next_work := journal.next_work():
+        until = min(until, now + (next_work - clock.now()).total_seconds())
+    mailbox = line.account.mailbox
+    state = mailbox.select(line.account.folder)
+    if until <= now or mailbox.list_uids(journal.position(line.name).last_uid + 1):
+        return None
+    return Quiet(state, version, until)
 
 
 @dataclass(slots=True)
@@ -163,6 +197,9 @@ class Daemon:
             self._alive(line)
             return
         try:
+            if self._is_quiet(line):
+                self._alive(line)
+                return
             self.pass_over(line, progress)
         except AnotherInstanceError:
             line.drop()  # Another host has it: we stand by.
@@ -215,7 +252,18 @@ class Daemon:
         if desk:
             publish(self.installation, self.rhythm)
         self.installation.journal.polled(line.name, None)
+        line.quiet = None if decided or not desk else quiet_after(self.installation, line, self.rhythm.not_before)
         return decided
+
+    def _is_quiet(self, line: Line) -> bool:
+        """Whether nothing came and nothing is to be done: then a poll is one NOOP and a note that it was made."""
+        quiet, journal = line.quiet, self.installation.journal
+        if quiet is None or line.account is None or self.installation.clock.monotonic() >= quiet.until:
+            return False
+        if journal.version() != quiet.version or line.account.mailbox.select(line.account.folder) is not quiet.state:
+            return False
+        journal.polled_quietly(line.name)
+        return True
 
     def digest(self) -> None:
         """Send the digest if it is due and has not been sent."""
@@ -314,11 +362,12 @@ class Daemon:
         if _watchdog_seconds():
             beat = IntervalTrigger(seconds=max(1, round(_watchdog_seconds() / 3)))
             scheduler.add_job(self.beat, beat, id="beat", executor="mail")
-        at = config.digest.at
-        trigger = CronTrigger(day_of_week=",".join(config.digest.days), hour=at.hour, minute=at.minute)
+        # A trigger has a zone of its own, the machine's where none is given.
+        zone, at = self.installation.zone, config.digest.at
+        trigger = CronTrigger(day_of_week=",".join(config.digest.days), hour=at.hour, minute=at.minute, timezone=zone)
         if config.retention.purge:
             # A quiet hour that no change of clocks touches; on the mail thread, which nobody else may disturb.
-            scheduler.add_job(self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20), id="purge", executor="mail")
+            scheduler.add_job(self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20, timezone=zone), id="purge", executor="mail")
         # At start too: a digest that was due while the agent was down is sent once, late.
         scheduler.add_job(self.digest, trigger, id="digest", executor="reports")
         scheduler.add_job(self.digest, id="digest-missed", executor="reports")

@@ -31,6 +31,7 @@ from inbox_agent.schema import (
     mailboxes,
     messages,
     metadata,
+    requests,
     threads,
 )
 
@@ -156,6 +157,7 @@ class Journal:
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._watcher: sa.Connection | None = None
 
     @classmethod
     def open(cls, url: str, clock: Clock) -> Journal:
@@ -169,6 +171,8 @@ class Journal:
 
     def close(self) -> None:
         """Give the connections back."""
+        if self._watcher is not None:
+            self._watcher.close()
         self._engine.dispose()
 
     # --- the installation ---------------------------------------------------------------------------
@@ -223,6 +227,36 @@ class Journal:
         now = text(self._clock.now())
         with self.transaction("polled") as write:
             write.polled(mailbox, now, trouble)
+
+    def version(self) -> int | None:
+        """A number that changes when anybody writes into the store; None where there is none (PostgreSQL)."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        with _translated():
+            if self._watcher is None:
+                self._watcher = self._engine.connect()
+            raw: Any = self._watcher.connection.driver_connection
+            return int(raw.execute("PRAGMA data_version").fetchone()[0])
+
+    def polled_quietly(self, mailbox: str) -> None:
+        """As `polled` when all is well; `version` stays as it is, which counts the writes of others."""
+        if self._watcher is None:
+            self.polled(mailbox, None)
+            return
+        now = text(self._clock.now())
+        with _translated(), self._watcher.begin():
+            self._watcher.execute(sa.update(mailboxes).where(mailboxes.c.name == mailbox).values(polled_at=now))
+
+    def next_work(self) -> datetime | None:
+        """When something is to be done although nothing comes: now, if anything waits already; None for never."""
+        received = sa.select(messages.c.id).where(messages.c.state == "received").limit(1)
+        asked = sa.select(requests.c.id).where(requests.c.done_at.is_(None)).limit(1)
+        due = sa.select(sa.func.min(acts.c.next_at)).where(acts.c.state.in_(_OPEN_STATES))
+        with self._reading() as connection:
+            if connection.scalar(received) or connection.scalar(asked):
+                return self._clock.now()
+            next_at = connection.scalar(due)
+        return moment(next_at) if next_at else None
 
     def known_uids(self, mailbox: str, uidvalidity: int, first: int) -> frozenset[int]:
         """UIDs from `first` on that are in the journal already."""

@@ -86,9 +86,9 @@ def _write_records(installation: Installation, *, everything: bool) -> int:
         with installation.journal.snapshot() as connection:
             some = query.where(applications.c.id > last).order_by(applications.c.id).limit(_AT_ONCE)
             rows = connection.execute(some).all()
+            if not rows:
+                return written
             records = records_of(connection, rows)
-        if not rows:
-            return written
         for row in rows:
             reach("publish.write.before")
             installation.files.write(PurePosixPath(row.path, "candidature.json"), _lines(records[row.id]))
