@@ -22,6 +22,7 @@ from inbox_agent.decision import ReplyTemplate
 from inbox_agent.errors import ConfigError, Fault
 from inbox_agent.listing import ApplicationRow, FiledPiece, ReplyState, offer_states
 from inbox_agent.offer import DeadlineDay, Offer
+from inbox_agent.shipped import shipped
 from inbox_agent.templates import Templates, load_templates
 
 if TYPE_CHECKING:
@@ -314,11 +315,12 @@ def check_templates(folder: Path | None = None) -> tuple[Fault, ...]:
 
     Reads files, sends nothing. Faults name the file and the line.
     """
+    strange = tuple(_strange_files(folder)) if folder is not None else ()
     try:
         templates = load_templates(folder)
     except ConfigError as error:
-        return error.faults
-    faults = list(_unknown_variables(templates))
+        return (*strange, *error.faults)
+    faults = [*strange, *_unknown_variables(templates)]
     for language in reply.LANGUAGES:
         for name, template, view in reply_samples(language):
             faults += _trial(
@@ -330,6 +332,20 @@ def check_templates(folder: Path | None = None) -> tuple[Fault, ...]:
     for name, whole in board_samples():
         faults += _trial("fr/board.html.j2", name, partial(board.render_board, whole, templates))
     return tuple({(fault.file, fault.place): fault for fault in faults}.values())
+
+
+def _strange_files(folder: Path) -> Iterator[Fault]:
+    """A folder that is not there, and files in it that nothing would ever read."""
+    if not folder.is_dir():
+        yield Fault(str(folder), "folder", "there is no such folder", "Check the path.")
+        return
+    known = {str(path.relative_to(shipped("templates"))) for path in shipped("templates").rglob("*.j2")}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        name = str(path.relative_to(folder))
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            remedy = f'Did you mean "{near[0]}"?' if near else "See: inbox-agent templates list"
+            yield Fault(str(path), "file name", "no template of that name is ever used", remedy)
 
 
 # What a template can get wrong when it runs: Jinja's own errors, and a filter given the wrong thing.
