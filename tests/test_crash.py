@@ -59,8 +59,10 @@ def crash(laboratory, scenario: str, point: str, expected, again: str | None) ->
     status = lab.once(failpoint=f"{point}:kill")
     if status not in (-9, 0):
         return "failed", [f"status {status} at {point}: {lab.errors()}"]
+    lab.sink.rest()
     if again is not None:
         lab.once(failpoint=f"{again}:kill")
+        lab.sink.rest()
     lab.settle()
     broken = broken_invariants(lab, expected)
     if lab.uncertain() and not lab.digest_tells_of_uncertain():
