@@ -381,8 +381,11 @@ def _headings_beside(line: Line, words: list[str], headings: Headings) -> list[t
     folded = (
         [[word] for word in words] if len(words) == len(tokens) else [words_of_plain(fold(token)) for token in tokens]
     )
-    cuts = [(0, at) for at in range(1, min(len(tokens), LONGEST_HEADING + 1)) if not tokens[at][0].islower()]
-    cuts += [(at, len(tokens)) for at in range(len(tokens) - 1, max(0, len(tokens) - 1 - LONGEST_HEADING), -1)]
+    cuts: list[tuple[int, int]] = []
+    if all(stem(word) in headings.known for word in folded[0]):
+        cuts += [(0, at) for at in range(1, min(len(tokens), LONGEST_HEADING + 1)) if not tokens[at][0].islower()]
+    if all(stem(word) in headings.known for word in folded[-1]):
+        cuts += [(at, len(tokens)) for at in range(len(tokens) - 1, max(0, len(tokens) - 1 - LONGEST_HEADING), -1)]
     for first, last in cuts:
         piece = [word for token in folded[first:last] for word in token]
         if tokens[first][0].isupper() and sum(map(len, piece)) >= SHORT_HEADING and (section := headings.exact(piece)):
