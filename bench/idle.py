@@ -1,4 +1,4 @@
-"""What the service costs when nothing comes: start, memory, processor time, octets of a poll in a small and a large folder.
+"""What the service costs when nothing comes: start, memory, processor time, octets of a poll.
 
 `python bench/idle.py [--seconds 60] [--folders 100,100000]`. It polls every 5 s to be measured; a day has 1,440 polls
 at the 60 s that are the default.

@@ -34,22 +34,37 @@ class Line:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._accept, "127.0.0.1", 0), self._loop)
-        self.port: int = server.result().sockets[0].getsockname()[1]
+        starting = asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
+        self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # The transports close.
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = Talk()
         self.talks.append(talk)
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
-        with contextlib.suppress(OSError):
-            await asyncio.gather(
-                self._pump(reader, up_writer, talk, up=True), self._pump(up_reader, writer, talk, up=False)
-            )
+        try:
+            with contextlib.suppress(OSError):
+                await asyncio.gather(
+                    self._pump(reader, up_writer, talk, up=True), self._pump(up_reader, writer, talk, up=False)
+                )
+        finally:
+            writer.close()
+            up_writer.close()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, talk: Talk, *, up: bool) -> None:
         while octets := await source.read(1 << 18):
