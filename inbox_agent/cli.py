@@ -299,6 +299,7 @@ def outbox(
     resume: Annotated[
         bool, typer.Option("--resume", help="Answer again after the agent stopped, having had too much to say.")
     ] = False,
+    answer: Annotated[bool, typer.Option("--answer", help="With --resume: answer those who wrote meanwhile.")] = False,
 ) -> None:
     """The replies and reports: what was sent, what waits, what is uncertain."""
     from inbox_agent import outbox as box  # noqa: PLC0415 - slow to import
@@ -307,7 +308,7 @@ def outbox(
     with _installation(config, lock=acting) as installation:
         match show, sent, resend:
             case _ if resume:
-                typer.echo(box.resume(installation))
+                typer.echo(box.resume(installation, answer=answer))
             case int(number), _, _:
                 typer.echo(box.show(installation, number))
             case _, int(number), _:

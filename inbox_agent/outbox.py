@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
+from inbox_agent.corrections import Saying, request
+from inbox_agent.decide import IMPLAUSIBLE
 from inbox_agent.decision import ActState
 from inbox_agent.errors import AgentError
 from inbox_agent.journal import REPLIES_RESUMED, REPLIES_STOPPED, text
+from inbox_agent.schema import messages
 from inbox_agent.table import table_of
 
 if TYPE_CHECKING:
@@ -63,14 +68,24 @@ def send_again(installation: Installation, number: int) -> str:
     return f"Mail {number} will be sent at the next pass."
 
 
-def resume(installation: Installation) -> str:
-    """A person has looked at why replies were stopped: they go on, counted anew."""
+def resume(installation: Installation, *, answer: bool = False) -> str:
+    """A person has looked at why replies were stopped: they go on, counted anew.
+
+    With `answer`, who wrote meanwhile is answered too, by the rules as they are at the next pass.
+    """
     if not installation.journal.fact(REPLIES_STOPPED):
         return "Replies were not stopped."
     with installation.journal.transaction("resume") as write:
         write.note_fact(REPLIES_RESUMED, text(installation.clock.now()))
         write.note_fact(REPLIES_STOPPED, "")
-    return "Replies go on. Those who wrote meanwhile were not answered: the digest and the board name them."
+    with installation.journal.snapshot() as connection:
+        silent = sa.and_(messages.c.no_reply_reason == IMPLAUSIBLE, messages.c.id == messages.c.application_id)
+        unanswered = connection.scalars(sa.select(messages.c.id).where(silent).order_by(messages.c.id)).all()
+    if not answer:
+        return f"Replies go on. {len(unanswered)} who wrote meanwhile were not answered: see --answer, or the board."
+    for number in unanswered:
+        request(installation, number, Saying.ANSWER, None, who="outbox --resume --answer")
+    return f"Replies go on. {len(unanswered)} who wrote meanwhile are answered at the next pass."
 
 
 def _mail(installation: Installation, number: int) -> PlannedAct:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from inbox_agent import cycle
+from inbox_agent import cycle, outbox
 from inbox_agent.errors import TryAgainError
 from inbox_agent.journal import MAX_ATTEMPTS
 
@@ -51,3 +51,18 @@ def test_a_bug_of_ours_keeps_its_message_for_a_person_and_harms_no_other(villes,
     assert (ledger.filed, ledger.quarantined, ledger.pending, ledger.balances) == (1, 1, 0, True)
     assert len(villes.replies) == 1
     assert len(villes.folders()["Candidatures/À vérifier"]) == 1
+
+
+def test_after_the_kill_switch_a_person_may_have_everybody_answered(tmp_path):
+    with association(tmp_path, replies="per_hour = 2\n") as villes:
+        for name in ("Jeanne Dupont", "Karim Benali", "Claire Lefèvre", "Hugo Blanc"):
+            villes.deliver(candidature(name))
+        villes.run_pass()
+        assert villes.replies == []  # What was written already waits too: a person looks first.
+
+        villes.clock.later(hours=2)
+        said = outbox.resume(villes.installation, answer=True)
+        villes.run_pass()
+
+        assert "2 who wrote meanwhile are answered" in said
+        assert len(villes.replies) == 4
