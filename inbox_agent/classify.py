@@ -2,8 +2,9 @@
 
 A letter is looked for as a passage: the run of lines in which someone says "je" to someone else. What
 lies outside of that passage is then judged as a CV, so that a file that holds both is found in either
-order, and a letter that tells a whole career stays a letter. Without text the file name and the look
-count, and the evidence says so.
+order, and a letter that tells a whole career stays a letter. A CV need have neither headings nor lists: one
+person who can be reached, deeds and dates in sentences, spoken to nobody, are one too; headings without a
+person are none. Without text the file name and the look count, and the evidence says so.
 """
 
 from __future__ import annotations
