@@ -270,9 +270,13 @@ def _calendar(case: _Case, sight: Sight) -> Verdict | None:
     return Verdict(Kind.AUTOMATIC, ("calendar",), evidence=(shown,))
 
 
+def _transfer_service(case: _Case) -> str | None:
+    return is_from(case.judged.from_, case.rules.recognition.lists["transfer_services"])
+
+
 def _transfer(case: _Case, sight: Sight) -> Verdict | None:
     """A service that keeps files for others announces some: it relays a candidate's words, as a job board does."""
-    service = is_from(case.judged.from_, case.rules.recognition.lists["transfer_services"])
+    service = _transfer_service(case)
     if service is None:
         return None
     shown = (Evidence("cloud_link", f"service de transfert : {service}", case.rules.recognition.weights["cloud_link"]),)
@@ -465,7 +469,8 @@ def _candidate(case: _Case, sight: Sight, found: Verdict) -> Candidate | None:
         return Candidate(name=named.full, given=named.given, surname=named.surname, address=address)
     if found.kind is Kind.DOUBT and sender is None and not papers:
         return None
-    return candidate_of(traces, address, papers_first=found.third_party or sender is None)
+    relayed = _transfer_service(case) is not None and not papers
+    return candidate_of(traces, address, papers_first=(found.third_party or sender is None) and not relayed)
 
 
 def _sender(case: _Case, message: Message) -> Address | None:
@@ -489,7 +494,7 @@ def _sender(case: _Case, message: Message) -> Address | None:
 def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) -> str | None:
     """Where a reply may go: the sender, or the candidate's own address in the papers or the text."""
     inside = [piece.text for piece in sight.cvs] + [piece.text for piece in sight.letters]
-    texts = (case.text, *inside[:3]) if sender is None else (*inside[:3], case.text)
+    texts = (case.text, *inside[:3], case.judged.subject) if sender is None else (*inside[:3], case.text)
     written = [spec for text in texts for spec in addresses_written(text) if _may_be_a_candidate(case, spec)]
     if sender is None or not sender.addr_spec or found.third_party:
         if sender is not None and sender.addr_spec and _through_reply_to(case, sender):
@@ -514,7 +519,7 @@ def _may_be_a_candidate(case: _Case, spec: str) -> bool:
     boards |= case.rules.recognition.lists["transfer_services"]
     return not (
         case.staff.includes(spec)
-        or (guards.is_system_name(case.judged.from_[0].addr_spec) and domain == case.judged.from_[0].domain)
+        or any(guards.is_system_name(one.addr_spec) and domain == one.domain for one in case.judged.from_)
         or guards.is_system_name(spec)
         or any(domain == board or domain.endswith("." + board) for board in boards)
     )
@@ -531,7 +536,7 @@ def _named_inside(case: _Case) -> PersonName | None:
 def _never_answer(case: _Case, found: Verdict, candidate: Candidate | None) -> str | None:
     message = case.message
     reason = guards.never_answer(message, case.staff) or _dangerous(case)
-    service = is_from(case.judged.from_, case.rules.recognition.lists["transfer_services"])
+    service = _transfer_service(case)
     if service is not None:
         return reason or f"sent by {service}: the candidate's address is not certain"
     by_staff = any(case.staff.includes(address.addr_spec) for address in message.from_)

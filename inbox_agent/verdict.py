@@ -231,6 +231,8 @@ def _somebody_else(sight: Sight) -> Verdict | None:
         return _by_a_relative(sight)
     if sight.cvs and any(note.startswith("service de l’emploi") for note in sight.notes):
         return _by_an_adviser(sight)
+    if sight.others_cv and sight.has("somebody_else") and not sight.letters:
+        return _others_papers(sight)
     if sight.others_cv and not declares(sight, "applies", "encloses_papers", "greets_as_candidate"):
         return _others_papers(sight)
     if not sight.has("somebody_else") or sight.own_cv:
