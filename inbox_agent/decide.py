@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from inbox_agent import assess
-from inbox_agent.application import Evidence, Kind, Status, Timing
+from inbox_agent.application import DocumentKind, Evidence, Kind, Status, Timing
 from inbox_agent.decision import Decision, Earlier, History, Reply, ReplyMode, ReplyTemplate, Told
 from inbox_agent.offer import LateDocuments, Offer, Staff
 from inbox_agent.reply import reply_subject
@@ -38,7 +38,10 @@ _UNANSWERED = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the installation wants. `answer_since` is None when age is no reason for silence (explain)."""
+    """What the installation wants. `answer_since` is None when age is no reason for silence (explain).
+
+    `remembers`: history is all that was before, so what it does not hold is unknown. Explain has none to look into.
+    """
 
     offers: tuple[Offer, ...]
     staff: Staff
@@ -50,6 +53,7 @@ class Policy:
     per_hour: int = 60
     per_day: int = 300
     own_addresses: frozenset[str] = field(default_factory=frozenset)
+    remembers: bool = False
 
     def offer(self, offer_id: str | None) -> Offer | None:
         """The offer of that id, None for None or one that is no longer published."""
@@ -66,6 +70,8 @@ def decide(
     if earlier is not None and earlier.set_aside:
         # A copy of what staff said is none.
         reading, earlier = replace(reading, kind=Kind.OTHER), None
+    if told is None and policy.remembers and earlier is None and _follows_nothing(reading):
+        reading = replace(reading, kind=Kind.DOUBT, doubt="la suite d’une candidature qui n’est pas connue ici")
     kind = _kind(reading, earlier)
     offer = policy.offer(earlier.offer if earlier else reading.offer)
     state = _State.of(reading, kind, offer, earlier, received_at)
@@ -99,8 +105,19 @@ def decide(
         application=earlier.id if earlier else None,
         suggested=suggested if earlier is None else None,
         doubt=reading.doubt if kind is Kind.DOUBT else None,
-        notes=(*reading.notes, *state.notes, *_suggestion(kind, suggested if earlier is None else None)),
+        # How a further message was addressed says nothing of the application.
+        notes=(
+            *(() if earlier else reading.notes),
+            *state.notes,
+            *_suggestion(kind, suggested if earlier is None else None),
+        ),
     )
+
+
+def _follows_nothing(reading: Reading) -> bool:
+    """A chaser or a word about an application that is not known, without a CV or letter: there is nothing to file."""
+    papers = any(document.kind is not DocumentKind.OTHER for document in reading.documents)
+    return reading.kind is Kind.FOLLOW_UP and not papers
 
 
 def _suggestion(kind: Kind, number: int | None) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from inbox_agent.adapters.servers import DemoServers, demo_servers
 from inbox_agent.config import load_config
 from inbox_agent.daemon import Daemon
 from inbox_agent.decision import ActKind, ActState
+from inbox_agent.errors import AgentError
 from inbox_agent.installation import locked, opened
 from inbox_agent.report import preview, send_due_digest
 from inbox_agent.schema import acts, messages
@@ -163,6 +164,8 @@ def _folder(keep: Path | None) -> Path:
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="inbox-agent-demo-"))
     keep.mkdir(parents=True, exist_ok=True)
+    if any(keep.iterdir()):
+        raise AgentError(f"{keep} is not empty. Name another folder, or remove what is in it.")
     return keep.resolve()
 
 

@@ -326,6 +326,7 @@ def _policy(config: Config, offers: tuple[Offer, ...], staff: Staff, journal: Jo
         per_hour=config.replies.per_hour,
         per_day=config.replies.per_day,
         own_addresses=frozenset({config.organisation.address}),
+        remembers=True,
     )
 
 

@@ -291,3 +291,15 @@ def test_a_spontaneous_application_has_no_timing_and_its_own_folder():
     assert (decision.offer, decision.timing) == (None, None)
     assert decision.folder == "Candidatures/Spontanées/Complètes"
     assert decision.reply.template is ReplyTemplate.COMPLETE
+
+
+def test_a_word_about_an_application_that_is_not_known_goes_to_a_person_where_everything_is_remembered():
+    chaser = reading(Kind.FOLLOW_UP, ())
+
+    remembered = decide(chaser, IN_TIME, History(), replace(POLICY, remembers=True))
+    assert (remembered.kind, remembered.folder, remembered.filed) == (Kind.DOUBT, "Candidatures/À vérifier", False)
+    assert remembered.doubt == "la suite d’une candidature qui n’est pas connue ici"
+    assert decide(chaser, IN_TIME, History(), POLICY).kind is Kind.FOLLOW_UP
+
+    with_a_letter = decide(reading(Kind.FOLLOW_UP, (LETTER,)), IN_TIME, History(), replace(POLICY, remembers=True))
+    assert (with_a_letter.kind, with_a_letter.filed) == (Kind.FOLLOW_UP, True)
