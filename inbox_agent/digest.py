@@ -246,7 +246,7 @@ def summary(view: Digest) -> str:
         count_words(len(view.new), "nouvelle") if view.new else "",
         count_words(len(view.follow_ups), "complément") if view.follow_ups else "",
         f"{len(view.doubts)}{NBSP}à{NBSP}vérifier" if view.doubts else "",
-        count_words(len(view.uncertain), "réponse incertaine", "réponses incertaines") if view.uncertain else "",
+        count_words(len(view.uncertain), "réponse à contrôler", "réponses à contrôler") if view.uncertain else "",
         f"{len(view.quarantined)} illisible{'s' if len(view.quarantined) > 1 else ''}" if view.quarantined else "",
         count_words(len(view.drafts), "brouillon") if view.drafts else "",
         count_words(len(view.enquiries), "question") if view.enquiries else "",

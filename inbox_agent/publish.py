@@ -132,6 +132,7 @@ def records_of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[i
         row.id: {
             **(founding.get(row.id) or {}),
             **_present(row, own["files"].get(row.id, [])),
+            **_latest_reply(own["messages"].get(row.id, [])),
             "number": row.id,
             "application": _plain(row),
             **{name: found.get(row.id, []) for name, found in own.items()},
@@ -165,6 +166,13 @@ def _present(row: sa.Row[Any], files: Sequence[dict[str, Any]]) -> dict[str, Any
             for piece in files
         ],
     }
+
+
+def _latest_reply(received: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last answer that any of its messages was given; nothing where none was."""
+    replies = [message["decision"]["reply"] for message in received if message["decision"]]
+    given = [reply for reply in replies if reply is not None]
+    return {"reply": given[-1], "no_reply_reason": None} if given else {}
 
 
 def _plain(row: sa.Row[Any]) -> dict[str, Any]:
