@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inbox_agent.errors import ConfigError, Fault
+from inbox_agent.holding import POSTGRESQL_ARGUMENTS
 from inbox_agent.ports import Unread
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def serve(config: Config) -> None:
     spool = Path(tempfile.mkdtemp(prefix="worker-", dir=config.state))
     readers = child_readers(config, offers, staff, spool / "scratch", 1)
     engine = queued.work_engine(config.store_url)
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=queued.conninfo(config.store_url)))
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(
+            conninfo=queued.conninfo(config.store_url), kwargs=POSTGRESQL_ARGUMENTS
+        )
+    )
 
     @app.task(name=queued.TASK)  # type: ignore[untyped-decorator,unused-ignore]
     def read(number: str, sha256: str) -> None:
@@ -69,7 +74,7 @@ def serve(config: Config) -> None:
         if octets is None or hashlib.sha256(octets).hexdigest() != sha256:
             return
         path = spool / f"{sha256}.eml"
-        queued.write_durably(path, octets)
+        path.write_bytes(octets)  # Durable where it came from.
         found = next(iter(readers.read([path])))
         made = spool / f"{sha256}.d"
         answer = {"unread": found.why} if isinstance(found, Unread) else found.to_json()

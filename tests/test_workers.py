@@ -150,6 +150,32 @@ def test_a_worker_that_is_killed_at_its_task_loses_nothing(queued, workers, spoo
     assert all(isinstance(reading, Reading) for reading in (first, *rest))
 
 
+@pytest.mark.soak
+def test_the_task_of_a_killed_worker_goes_back_to_the_queue(queued, workers, spooled):
+    (first,) = workers(1)
+    alive(queued, 1)
+    readings = queued.read(spooled)
+    next(readings)
+    first.send_signal(signal.SIGKILL)
+    list(readings)
+    assert tasks(queued) > 0
+    workers(1)
+
+    until = time.monotonic() + 150
+    while tasks(queued):
+        assert time.monotonic() < until, "a task stays with a worker that is dead"
+        time.sleep(1)
+
+
+def tasks(queued) -> int:
+    import sqlalchemy as sa  # noqa: PLC0415 - here alone
+
+    with queued._engine.connect() as connection:
+        return connection.scalar(
+            sa.text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'inbox_agent.read'")
+        )
+
+
 def test_a_worker_with_other_rules_reads_nothing_of_ours(queued, workers, spooled, tmp_path, url):
     config = host(tmp_path / "other", url)
     offer = tmp_path / "other" / "rules" / "offers" / "offre.toml"
@@ -187,12 +213,7 @@ def test_nothing_is_left_in_the_tables(queued, workers, spooled):
 
     with queued._engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM reading_work")) == 0
-        assert (
-            connection.scalar(
-                sa.text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :n"), {"n": "inbox_agent.read"}
-            )
-            == 0
-        )
+    assert tasks(queued) == 0
 
 
 def test_workers_without_postgresql_are_a_fault_of_the_configuration(tmp_path):
