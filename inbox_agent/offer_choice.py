@@ -33,7 +33,8 @@ _BARE_POST = re.compile(
     r"\b(?:candidature|poste|emploi)s?\s+(?P<post>[^\W\d_]{4,}[^\n.;:!?()«»\"|]{0,60})", re.IGNORECASE
 )
 _TRADE_FIELD = re.compile(
-    r"\b(?:travail|travailler|emploi|job|poste|boulot)s?\s+(?:dans|en)\s+(?:le |la |les |l['’])?"
+    r"\b(?:travail|travailler|emploi|job|poste|boulot|cdi|cdd|contrat|mission)s?\s+"
+    r"(?:dans|en)\s+(?:le |la |les |l['’])?"
     r"(?P<post>m[ée]nage|cantine|nettoyage|restauration|b[âa]timent|vente|cuisine|espaces verts|jardinage"
     r"|secr[ée]tariat"
     r"|comptabilit[ée]|manutention|logistique|s[ée]curit[ée]|gardiennage|peinture|livraison|informatique|petite enfance"

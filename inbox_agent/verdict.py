@@ -169,7 +169,7 @@ def _to_many(sight: Sight) -> Verdict | None:
 
 def _plainly_other(sight: Sight) -> Verdict | None:
     """A CV or a "candidature" for something else than a job here: a tender, a talk, a council, a prize, a fee."""
-    if sight.has("private") and not sight.attached:
+    if sight.has("private") and not sight.attached and not (sight.has("the_job") and declares(sight, "applies")):
         return Verdict(Kind.OTHER, ("private",))
     because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
     if not because:
@@ -179,7 +179,14 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     letters = [piece for piece in sight.letters if piece.document.part != BODY_PART]
     if (for_a_job and not sight.others_cv) or (letters and not sight.has("supplier")):
         return None
+    if len(because) == 1 and sight.cvs and not sight.others_cv and not sight.we and _said_once(sight, because[0]):
+        return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
     return Verdict(Kind.OTHER, because)
+
+
+def _said_once(sight: Sight, cue: str) -> bool:
+    """One phrase in the body, which a candidate may have used of her work."""
+    return sight.hits[cue].count == 1 and not sight.in_subject(cue)
 
 
 def _business(sight: Sight) -> Verdict | None:
@@ -350,6 +357,8 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     known = any(word in beneath for word in ("candidature", "application", "entretien", "interview"))
     if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
+    if sight.cvs and not (sight.message.in_reply_to or sight.quoted.strip()):
+        return None  # "Re: annonce" typed as a subject: it answers no mail.
     if sight.papers:
         return Verdict(Kind.FOLLOW_UP, ("thread", "cv", "letter"))
     if sight.has("asks_about_post") and sight.question:

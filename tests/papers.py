@@ -194,7 +194,8 @@ OTHERS = {
         "Villes au Carré recrute un ou une chargé·e de mission questions urbaines et territoriales",
         "Offre d'emploi : CDD de 18 mois, temps plein, Tours",
         "Missions principales : animation du réseau politique de la ville",
-        "CV et lettre de motivation à adresser à Marie-Noëlle Pinson, avec copie à Hélène Dugué, avant le 15 février 2024",
+        "CV et lettre de motivation à adresser à Marie-Noëlle Pinson, avec copie à Hélène Dugué,",
+        "avant le 15 février 2024",
     ],
     "sample": [
         "COMITÉ DE PILOTAGE DU CONTRAT DE VILLE",

@@ -233,6 +233,55 @@ def test_other_mail_leaves_no_candidate_behind():
     assert (reading.kind, reading.candidate, reading.offer, reading.notes) == (Kind.OTHER, None, None, ())
 
 
+def test_a_message_without_a_sender_is_read_like_any_other():
+    message = mail("Candidature", "Je postule, voici mon CV.", files=[("CV.pdf", paper("cv"))])
+    del message["From"]
+
+    reading = judged(message)
+
+    assert reading.kind is Kind.APPLICATION
+    assert reading.never_answer is not None
+
+
+@pytest.mark.parametrize("beside", ["payslip", "verdict", "certificate", "rib", "form", "ouroffer", "sample"])
+def test_the_words_of_another_paper_beside_the_cv_are_not_the_candidates(beside):
+    files = [("CV.pdf", paper("cv")), ("LM.pdf", paper("letter")), ("autre.pdf", paper(beside))]
+
+    assert judged(mail("Candidature", "Bonjour, voir pièces jointes.", files=files)).kind is Kind.APPLICATION
+
+
+def test_a_wrong_file_beside_a_clear_candidature_is_an_application():
+    reading = judged(mail("Candidature", "Je vous adresse ma candidature.", files=[("a.pdf", paper("invoice"))]))
+
+    assert reading.kind is Kind.APPLICATION
+
+
+def test_a_program_called_cv_is_a_doubt_and_beside_papers_it_silences_the_answer():
+    program = ("CV_Anna.exe", b"MZ" + bytes(60))
+    alone = judged(mail("CV", "Hello, please open my CV.", files=[program]))
+    beside = judged(mail("Candidature", "Je postule.", files=[("CV.pdf", paper("cv")), program]))
+
+    assert (alone.kind, beside.kind) == (Kind.DOUBT, Kind.APPLICATION)
+    assert beside.never_answer == "a program is attached"
+
+
+def test_a_transfer_services_notice_is_an_application_that_nobody_answers():
+    body = "jeanne@perso.example vous a envoyé des fichiers\nCV_Dupont.pdf\nhttps://we.tl/t-AbCd12\nJeanne Dupont"
+    sender = "WeTransfer <noreply@wetransfer.com>"
+    reading = judged(mail("Des fichiers vous attendent", body, sender=sender))
+
+    assert (reading.kind, reading.candidate.address) == (Kind.APPLICATION, "jeanne@perso.example")
+    assert reading.never_answer is not None
+
+
+def test_what_could_not_be_read_whole_is_no_other_mail():
+    octets = mail("Bonjour", "Bonne journée.").as_bytes()
+    nested = octets.replace(b"Subject: Bonjour", b"Subject: Bonjour\r\n" + b"X-Filler: y\r\n" * 200_000)
+
+    assert judged(octets).kind is Kind.OTHER
+    assert judged(nested).kind is Kind.DOUBT
+
+
 def test_two_open_offers_that_nothing_tells_apart_are_a_doubt():
     other = Offer(id="comptable-2024", title="Comptable", addressed_to=(DIRECTOR,), in_copy=(SECRETARY,))
     reading = judged(

@@ -349,8 +349,8 @@ _MOMENT = time.gmtime(1707812520)
 
 
 @functools.cache
-@mock.patch("time.localtime", new=lambda _=None: _MOMENT)
-@mock.patch("time.gmtime", new=lambda _=None: _MOMENT)
+@mock.patch("time.localtime", new=mock.Mock(return_value=_MOMENT))
+@mock.patch("time.gmtime", new=mock.Mock(return_value=_MOMENT))
 def _file(kind: str, name: str, lines: tuple[str, ...]) -> tuple[bytes, str]:
     suffix = name.rpartition(".")[2].lower()
     if kind.startswith("scan-"):
