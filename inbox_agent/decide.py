@@ -11,7 +11,7 @@ from inbox_agent import assess
 from inbox_agent.application import DocumentKind, Evidence, Kind, Status, Timing
 from inbox_agent.decision import Decision, Earlier, History, Reply, ReplyMode, ReplyTemplate, Told
 from inbox_agent.offer import LateDocuments, Offer, Staff
-from inbox_agent.reply import reply_subject
+from inbox_agent.reply_subject import reply_subject
 
 if TYPE_CHECKING:
     from datetime import datetime

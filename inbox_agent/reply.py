@@ -15,7 +15,6 @@ from inbox_agent.message import Address
 from inbox_agent.offer import DeadlineDay
 from inbox_agent.outgoing import (
     Outgoing,
-    clean_header,
     compose,
     date_header,
     is_addr_spec,
@@ -290,19 +289,3 @@ def _service(link: str) -> str:
     authority = re.sub(r"^\w+://", "", link).partition("/")[0]
     host = authority.rpartition("@")[2].partition(":")[0].lower()
     return next((name for known, name in _SERVICES.items() if host == known or host.endswith(f".{known}")), "")
-
-
-# Prefixes that mail programs put before a subject, in the languages met in France; "RE[2]:" and "RE :" too.
-_PREFIX = re.compile(
-    r"\s*(?:re|r[ée]p|fwd?|tr|aw|wg|sv|vs|rv|res|enc|antw)\s*(?:\[\d+\]|\(\d+\))?\s*[:：]\s*", re.IGNORECASE
-)
-
-
-def reply_subject(subject: str, language: str) -> str:
-    """One "Re:" and the subject without the prefixes that piled up before it."""
-    rest = clean_header(subject)
-    while (prefix := _PREFIX.match(rest)) is not None:
-        rest = rest[prefix.end() :]
-    if not rest:
-        rest = "your application" if language == "en" else "votre candidature"
-    return clean_header(f"Re: {rest}")

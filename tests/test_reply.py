@@ -23,7 +23,8 @@ from inbox_agent.errors import ConfigError
 from inbox_agent.message import Address
 from inbox_agent.offer import Offer
 from inbox_agent.outgoing import Outgoing, clean_header, compose, is_addr_spec, is_message_id, thread_headers
-from inbox_agent.reply import render, render_text, reply_subject, reply_view, salutation, services, shown_file
+from inbox_agent.reply import render, render_text, reply_view, salutation, services, shown_file
+from inbox_agent.reply_subject import reply_subject
 from inbox_agent.templates import load_templates
 from jinja2 import Environment
 
