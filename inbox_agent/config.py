@@ -269,7 +269,7 @@ class ReaderSection(Section):
     """The child processes that read messages, and their limits."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    lifetime_messages: Annotated[int, Field(ge=1, le=100000)] = 200
+    lifetime_messages: Annotated[int, Field(ge=1, le=100000)] = 500
     memory_mb: Annotated[int, Field(ge=128, le=8192)] = 1024
     cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     wall_seconds: Annotated[int, Field(ge=1, le=600)] = 12

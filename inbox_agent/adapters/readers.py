@@ -5,12 +5,12 @@ people's messages, and one folder of its own to write in. The parent believes no
 
 How long a child lives: `ReaderLimits.messages` messages (1: a child for each message), and `documents_alone` gives
 each document a process of its own besides. Measured on 2 cores with 2 children, an application with a PDF and a Word
-file costs 25 ms of processor time with a child for 200 messages, 44 ms with a process for each document, 290 ms with a
-child for each message. performance.md asks for the first, reliability.md for the second, since pdfium aborts on some
-bombs. The default is 200 messages, and a message whose child died is read again in a child of its own, each document
-in a process of its own, by the readers that survive most. So a good message pays nothing, a bad document costs itself
-alone (of the 72 hostile files none costs its message, the slowest takes 8 s), and what a child that was taken over
-could see is the messages that it is given until it is replaced.
+file costs 25 ms of processor time with a child for 200 messages, 44 ms with a process for each document, 290 ms with
+a child for each message. performance.md asks for the first, reliability.md for the second, since pdfium aborts on
+some bombs. The default is 500 messages (a start costs as much as 20 of them), and a message whose child died is read
+again in a child of its own, each document in a process of its own, by the readers that survive most. So a good
+message pays nothing, a bad document costs itself alone (of the 72 hostile files none costs its message, the slowest
+takes 8 s), and what a child that was taken over could see is the messages that it is given until it is replaced.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class ReaderLimits:
     document_wall: int = 5
     answer: int = 2_000_000
     file: int = 256_000_000
-    messages: int = 200
+    messages: int = 500
     documents_alone: bool = False
     idle: int = 300
     ocr_pages: int = 0
