@@ -1,6 +1,6 @@
 """`inbox-agent worker`: reads messages that other hosts fetched and decide. It needs the store and the rules alone.
 
-A worker that is killed loses nothing: its task is given to another after half a minute, or read by who waits for it.
+A worker that is killed loses nothing: who waits for it reads the message after half a minute.
 """
 
 from __future__ import annotations

@@ -150,23 +150,6 @@ def test_a_worker_that_is_killed_at_its_task_loses_nothing(queued, workers, spoo
     assert all(isinstance(reading, Reading) for reading in (first, *rest))
 
 
-@pytest.mark.soak
-def test_the_task_of_a_killed_worker_goes_back_to_the_queue(queued, workers, spooled):
-    (first,) = workers(1)
-    alive(queued, 1)
-    readings = queued.read(spooled)
-    next(readings)
-    first.send_signal(signal.SIGKILL)
-    list(readings)
-    assert tasks(queued) > 0
-    workers(1)
-
-    until = time.monotonic() + 150
-    while tasks(queued):
-        assert time.monotonic() < until, "a task stays with a worker that is dead"
-        time.sleep(1)
-
-
 def tasks(queued) -> int:
     import sqlalchemy as sa  # noqa: PLC0415 - here alone
 
