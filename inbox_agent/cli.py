@@ -440,10 +440,6 @@ def sign_in(
     typer.echo(f"Signed in: the token is kept in {found.token_file}")
 
 
-# Adds its commands to `app`.
-import inbox_agent.cli_records  # noqa: E402, F401
-
-
 @app.command()
 def metrics(
     config: ConfigOption = None,
@@ -460,3 +456,17 @@ def metrics(
         typer.echo(text, nl=False)
     else:
         write_textfile(output, text)
+
+
+@app.command()
+def worker(config: ConfigOption = None, verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
+    """Read messages for other hosts, from the queue on PostgreSQL, until SIGTERM. It decides and does nothing."""
+    from inbox_agent.logs import start_logging  # noqa: PLC0415 - slow to import
+    from inbox_agent.worker import serve  # noqa: PLC0415 - the same
+
+    start_logging(verbose=verbose)
+    serve(_config(config))
+
+
+# Adds its commands to `app`.
+import inbox_agent.cli_records  # noqa: E402, F401

@@ -364,10 +364,13 @@ class Daemon:
             scheduler.add_job(self.beat, beat, id="beat", executor="mail")
         # A trigger has a zone of its own, the machine's where none is given.
         zone, at = self.installation.zone, config.digest.at
-        trigger = CronTrigger(day_of_week=",".join(config.digest.days), hour=at.hour, minute=at.minute, timezone=zone)
+        days = ",".join(config.digest.days)
+        trigger = CronTrigger(day_of_week=days, hour=at.hour, minute=at.minute, timezone=zone)
         if config.retention.purge:
             # A quiet hour that no change of clocks touches; on the mail thread, which nobody else may disturb.
-            scheduler.add_job(self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20, timezone=zone), id="purge", executor="mail")
+            scheduler.add_job(
+                self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20, timezone=zone), id="purge", executor="mail"
+            )
         # At start too: a digest that was due while the agent was down is sent once, late.
         scheduler.add_job(self.digest, trigger, id="digest", executor="reports")
         scheduler.add_job(self.digest, id="digest-missed", executor="reports")
