@@ -15,7 +15,7 @@ from inbox_agent.decide import Policy, decide
 from inbox_agent.decision import Act, ActKind, ActState, Planned, ReplyTemplate
 from inbox_agent.errors import StoreError
 from inbox_agent.journal import MAX_ATTEMPTS, Arrived, Journal
-from inbox_agent.migrate import alembic_config
+from inbox_agent.migrate import alembic_config, upgrade
 from inbox_agent.ports import Moved
 from inbox_agent.schema import acts, applications, messages, metadata
 
@@ -231,11 +231,18 @@ def test_of_what_is_no_application_nothing_but_identity_and_verdict_is_kept(jour
     assert "fournisseur" not in str(kept)
 
 
-def test_the_migrations_make_the_tables_that_the_program_knows(url, journal):
+def test_the_migrations_make_the_tables_that_the_program_knows(url, tmp_path, clock):
+    if url.startswith("sqlite"):  # A new file is made without them: here one is, as an older one is brought up.
+        url = f"sqlite:///{tmp_path / 'migrated.db'}"
+        engine = sa.create_engine(url)
+        upgrade(engine, url, None)
+        engine.dispose()
+    journal = Journal.open(url, clock)
     with journal.snapshot() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert alembic_config(connection).get_main_option("script_location")
+    journal.close()
 
 
 def test_a_store_of_a_newer_program_is_refused_with_the_remedy(url, clock, journal):
