@@ -1265,7 +1265,7 @@ def _make_new(engine: sa.Engine) -> None:
         metadata.create_all(connection)
         version.create(connection)
         connection.execute(sa.insert(version).values(version_num=SCHEMA_VERSION))
-        reach("commit.new-store.before")
+        reach("create.before")
 
 
 __all__ = [
