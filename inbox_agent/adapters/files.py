@@ -179,10 +179,10 @@ class LocalFiles:
             if not create:
                 raise
         reach("files.mkdir.before")
-        os.mkdir(name, self._folder_mode, dir_fd=folder)
+        os.mkdir(name, self._folder_mode & 0o777, dir_fd=folder)
         descriptor = os.open(name, _FOLDER, dir_fd=folder)
         try:
-            os.fchmod(descriptor, self._folder_mode)
+            _set_folder_mode(descriptor, self._folder_mode)
             _synchronise_folder(folder)
         except OSError:
             os.close(descriptor)
@@ -316,6 +316,16 @@ def _same_octets(one: int, other: int) -> bool:
     if os.fstat(one).st_size != os.fstat(other).st_size:
         return False
     return all(left == right for left, right in zip_longest(_chunks(one), _chunks(other)))
+
+
+def _set_folder_mode(descriptor: int, mode: int) -> None:
+    """A unit with RestrictSUIDSGID= may not set the setgid bit: there the group is the service's own (Group=)."""
+    try:
+        os.fchmod(descriptor, mode)
+    except PermissionError:
+        if not mode & stat.S_ISGID:
+            raise
+        os.fchmod(descriptor, mode & 0o777)
 
 
 def _synchronise_folder(descriptor: int) -> None:
