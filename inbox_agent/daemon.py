@@ -30,6 +30,7 @@ from inbox_agent.execute import execute
 from inbox_agent.holding import DESK, elsewhere
 from inbox_agent.installation import connect_mailbox, smtp_sender
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE
+from inbox_agent.logs import for_log
 from inbox_agent.publish import Rhythm, publish
 from inbox_agent.report import send_due_digest
 from inbox_agent.take_over import fill_spool
@@ -271,14 +272,14 @@ class Daemon:
             if self._take(DESK):
                 send_due_digest(self.installation)
         except AgentError as error:
-            _log.error("digest-failed %s: %s", type(error).__name__, error)
+            _log.error("digest-failed %s", for_log(error))
 
     def _send_reports(self) -> None:
         """A digest goes out although the mailbox is away: it is what says so. On the mail thread, as all sending."""
         try:
             execute(self.installation.journal, self.installation.world({}, self.sender), reports_only=True)
         except AgentError as error:
-            _log.error("reports-failed %s: %s", type(error).__name__, error)
+            _log.error("reports-failed %s", for_log(error))
 
     def purge(self) -> None:
         """Delete what is kept no longer; what goes wrong is told, and tried again the next night."""
@@ -291,7 +292,7 @@ class Daemon:
             with connections(self.installation) as connect:
                 purge(self.installation, connect)
         except AgentError as error:
-            _log.error("purge-failed %s: %s", type(error).__name__, error)
+            _log.error("purge-failed %s", for_log(error))
 
     def beat(self) -> None:
         """Feed the watchdog between polls. Runs on the mail thread, so a pass that hangs holds it up."""
@@ -320,7 +321,7 @@ class Daemon:
             wait = _AFTER_REFUSAL
         line.failures += 1
         line.not_before = self.installation.clock.now() + wait
-        _log.error("poll-failed mailbox=%s %s: %s", line.name, type(error).__name__, error)
+        _log.error("poll-failed mailbox=%s %s", line.name, for_log(error))
         self.alarm.tell(trouble_of(line.name, error))
 
     def _recovered(self, line: Line) -> None:

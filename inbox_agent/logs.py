@@ -8,6 +8,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from inbox_agent.errors import AgentError, FileStoreError
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -60,3 +62,11 @@ def _is_journal() -> bool:
     except (OSError, ValueError):
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"
+
+
+def for_log(error: AgentError) -> str:
+    """An error without what may name a candidate: the archive's folders do, so of theirs only the kind is said."""
+    kind = type(error).__name__
+    if isinstance(error, FileStoreError):
+        return f"{kind}: the sentence names files, see inbox-agent status"
+    return f"{kind}: {error}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import time
 from pathlib import Path
 
@@ -57,6 +56,12 @@ def test_every_mail_is_a_message() -> None:
     assert max(times) < 5
 
 
+def _memory(name: str) -> int:
+    """A line of /proc/self/status, KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
 @pytest.mark.parametrize("folder", ["mails", "documents", "hostile"])
 def test_everything_ends_in_one_state_and_in_time(folder: str, tmp_path: Path) -> None:
     children = ChildReaders(
@@ -70,6 +75,9 @@ def test_everything_ends_in_one_state_and_in_time(folder: str, tmp_path: Path) -
             spooled.write_bytes(octets)
             paths.append(spooled)
     results, times = [], []
+    # Of this part alone: what other tests of this process needed before is not ours.
+    Path("/proc/self/clear_refs").write_text("5")
+    resting = _memory("VmRSS")
     begun = time.monotonic()
     for result in children.read(paths):
         times.append(time.monotonic() - begun)
@@ -82,5 +90,5 @@ def test_everything_ends_in_one_state_and_in_time(folder: str, tmp_path: Path) -
     assert max(times) < MAX_SECONDS
     if folder != "hostile":
         assert sorted(times)[len(times) * 99 // 100] < 2
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < PARENT_MAX
+    assert _memory("VmHWM") - resting < PARENT_MAX
     assert list((tmp_path / "scratch").iterdir()) == []

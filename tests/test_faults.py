@@ -65,10 +65,10 @@ def ready(laboratory, mails=MAILS, **options):
     return lab
 
 
-def require_whole(lab, expected) -> None:
+def require_whole(lab, expected, *, may_be=("once",)) -> None:
     lab.settle()
     assert broken_invariants(lab, expected) == []
-    assert outcome(lab, expected) == "once"
+    assert outcome(lab, expected) in may_be
 
 
 # --- lines that break ---------------------------------------------------------------------------------
@@ -133,7 +133,8 @@ def test_an_smtp_line_that_breaks_at_any_step_answers_everybody_once(laboratory,
     proxy.fault = Fault(what, way, pattern, before=before)
     assert lab.once(patience=2) == 0, lab.errors()
     assert proxy.fault.struck == 1
-    require_whole(lab, expected)
+    # Past the dot nobody can know, and nothing here gives evidence: the policy sends the same octets once more.
+    require_whole(lab, expected, may_be=("once", "twice") if step == "after the dot" else ("once",))
 
 
 @pytest.mark.parametrize(("command", "answer"), [("RCPT", "451 later"), ("DATA", "452 full"), ("RCPT", "421 closing")])
