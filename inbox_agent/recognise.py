@@ -434,8 +434,12 @@ def _choice(case: _Case, sight: Sight, found: Verdict) -> Choice:
 
 def _damaged(case: _Case, found: Verdict) -> Verdict:
     """What is no application as far as it could be read, but was not read whole, is for a person."""
-    lost = any(defect.startswith(_UNREAD) for defect in case.message.defects)
-    if found.kind is not Kind.OTHER or not lost:
+    if found.kind is not Kind.OTHER:
+        return found
+    message = case.message
+    if not message.from_ and not message.subject and message.message_id is None:
+        return dataclasses.replace(found, kind=Kind.DOUBT, doubt="ni expéditeur, ni objet : ce n’est guère un message")
+    if not any(defect.startswith(_UNREAD) for defect in message.defects):
         return found
     return dataclasses.replace(found, kind=Kind.DOUBT, doubt="message abîmé : des pièces ont pu échapper à la lecture")
 
