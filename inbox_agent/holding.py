@@ -20,15 +20,12 @@ import hashlib
 import logging
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from inbox_agent.errors import AnotherInstanceError, StoreError, TryAgainError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _log = logging.getLogger(__name__)
 
@@ -206,13 +203,6 @@ class SharedHolding:
                 if self._pid == pid:
                     self._drop()
             raise _lost()
-
-
-def take_all(holding: Holding, names: Iterable[str]) -> None:
-    """Have all of them. Raises AnotherInstanceError when another host has one."""
-    for name in names:
-        if not holding.take(name):
-            raise elsewhere(name)
 
 
 def elsewhere(name: str) -> AnotherInstanceError:

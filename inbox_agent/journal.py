@@ -24,7 +24,6 @@ from inbox_agent.holding import POSTGRESQL_ARGUMENTS, unreachable
 from inbox_agent.schema import (
     acts,
     applications,
-    digests,
     documents,
     events,
     facts,
@@ -1266,21 +1265,3 @@ def _make_new(engine: sa.Engine) -> None:
         version.create(connection)
         connection.execute(sa.insert(version).values(version_num=SCHEMA_VERSION))
         reach("create.before")
-
-
-__all__ = [
-    "MAX_ATTEMPTS",
-    "Arrived",
-    "Event",
-    "Journal",
-    "Ledger",
-    "PlannedAct",
-    "Position",
-    "Waiting",
-    "Write",
-    "digests",
-    "folded_name",
-    "metadata",
-    "moment",
-    "text",
-]
