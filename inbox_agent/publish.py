@@ -17,7 +17,6 @@ import sqlalchemy as sa
 
 from inbox_agent.archive import offer_folder
 from inbox_agent.decision import ActKind, ActState
-from inbox_agent.failpoint import reach
 from inbox_agent.listing import SPONTANEOUS, offer_states
 from inbox_agent.schema import acts, applications, documents, events, facts, messages, threads
 from inbox_agent.survey import application_rows
@@ -90,7 +89,6 @@ def _write_records(installation: Installation, *, everything: bool) -> int:
                 return written
             records = records_of(connection, rows)
         for row in rows:
-            reach("publish.write.before")
             installation.files.write(PurePosixPath(row.path, "candidature.json"), _lines(records[row.id]))
         with installation.journal.transaction("published") as write:
             for row in rows:
