@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inbox_agent.errors import EXIT_USAGE, AgentError
+from inbox_agent.errors import EXIT_FAILED, EXIT_USAGE, AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +76,9 @@ def main() -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(0) from None
+    except OSError as error:
+        sys.stderr.write(f"inbox-agent: the system refuses: {error}\n")
+        raise SystemExit(EXIT_FAILED) from None
 
 
 def _console() -> Console:

@@ -269,7 +269,7 @@ def _guarded(now: Pass, write: Write, row: Waiting, result: Reading | Unread) ->
         with write.connection.begin_nested():
             if not _own_copy(now, write, row, result):
                 _record(now, write, row, result)
-    except (AgentError, sa.exc.SQLAlchemyError):
+    except (AgentError, OSError, sa.exc.SQLAlchemyError):
         raise  # The world's fault, not the message's.
     except Exception as error:  # noqa: BLE001 - the one barrier: whatever it is, the message is kept for a person
         _log.exception("bug message=%d", row.id)

@@ -28,7 +28,7 @@ from inbox_agent.cycle import Pass, run_pass
 from inbox_agent.errors import AgentError, AnotherInstanceError, AuthenticationError, StoreError
 from inbox_agent.execute import execute
 from inbox_agent.holding import DESK, elsewhere
-from inbox_agent.installation import connect_mailbox, smtp_sender
+from inbox_agent.installation import connect_mailbox, smtp_sender, system_errors
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE
 from inbox_agent.logs import for_log
 from inbox_agent.publish import Rhythm, publish
@@ -217,7 +217,8 @@ class Daemon:
     def pass_over(self, line: Line, progress: Callable[[int, int], None] | None = None) -> int:
         """One pass; raises what went wrong, which status and digest tell from then on."""
         try:
-            return self._pass(line, progress)
+            with system_errors():
+                return self._pass(line, progress)
         except AnotherInstanceError:
             raise
         except AgentError as error:
@@ -269,15 +270,17 @@ class Daemon:
     def digest(self) -> None:
         """Send the digest if it is due and has not been sent."""
         try:
-            if self._take(DESK):
-                send_due_digest(self.installation)
+            with system_errors():
+                if self._take(DESK):
+                    send_due_digest(self.installation)
         except AgentError as error:
             _log.error("digest-failed %s", for_log(error))
 
     def _send_reports(self) -> None:
         """A digest goes out although the mailbox is away: it is what says so. On the mail thread, as all sending."""
         try:
-            execute(self.installation.journal, self.installation.world({}, self.sender), reports_only=True)
+            with system_errors():
+                execute(self.installation.journal, self.installation.world({}, self.sender), reports_only=True)
         except AgentError as error:
             _log.error("reports-failed %s", for_log(error))
 
@@ -289,7 +292,7 @@ class Daemon:
         try:
             if not self._take(DESK):
                 return
-            with connections(self.installation) as connect:
+            with system_errors(), connections(self.installation) as connect:
                 purge(self.installation, connect)
         except AgentError as error:
             _log.error("purge-failed %s", for_log(error))

@@ -113,14 +113,25 @@ def locked(state: Path) -> Iterator[None]:
 
 
 @contextmanager
+def system_errors() -> Iterator[None]:
+    """The barrier for what no adapter stands before: the system's refusal is the world's fault, never a bug of ours."""
+    try:
+        yield
+    except OSError as error:
+        what = ": ".join(str(said) for said in (error.strerror or type(error).__name__, error.filename) if said)
+        raise FileStoreError(f"the system refuses ({what}). Look at the disk and at the system's log.") from error
+
+
+@contextmanager
 def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]:
     """The whole installation. Raises ConfigError, StoreError; the state folder must be locked by the caller."""
     clock = clock or SystemClock()
     _check_own_templates(config)
     offers = load_offers(config.rules_folder)
     staff = staff_of(config, offers)
-    for mailbox in config.mailboxes:
-        (config.state / "spool" / mailbox.name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    with system_errors():
+        for mailbox in config.mailboxes:
+            (config.state / "spool" / mailbox.name).mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal.open(config.store_url, clock)
     readers = _readers(config, offers, staff)
     # Several hosts may share a store on PostgreSQL; a file has this host alone, which locked its state folder.
@@ -185,7 +196,8 @@ def child_readers(config: Config, offers: tuple[Offer, ...], staff: Staff, scrat
         messages=reader.lifetime_messages,
         ocr_pages=reader.ocr_pages if reader.ocr else 0,
     )
-    scratch.mkdir(exist_ok=True, mode=0o700)
+    with system_errors():
+        scratch.mkdir(exist_ok=True, mode=0o700)
     return ChildReaders(config.rules_folder, offers, staff, limits=limits, scratch=scratch, workers=workers)
 
 
