@@ -106,6 +106,16 @@ def _installation(path: Path | None, *, lock: bool = True) -> Iterator[Installat
         yield installation
 
 
+@contextmanager
+def _alone(path: Path | None) -> Iterator[Installation]:
+    """The installation with no agent at work on it, here or on another host."""
+    from inbox_agent.holding import demand, everything  # noqa: PLC0415 - slow to import
+
+    with _installation(path) as installation:
+        demand(installation.holding, everything(installation))
+        yield installation
+
+
 @app.command()
 def demo(
     keep: Annotated[Path | None, typer.Option(help="Leave archive, digest and store in this folder.")] = None,

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from inbox_agent.cli import ConfigOption, JsonOption, _config, _installation, _progress, _store, app
+from inbox_agent.cli import ConfigOption, JsonOption, _alone, _config, _progress, _store, app
 from inbox_agent.errors import EXIT_FAILED, EXIT_USAGE
 
 _WORDS = ("yes", "no", "offer", "complete", "incomplete", "late", "answer")
@@ -98,7 +98,7 @@ def purge(
             rows = purging.due(installation)
         typer.echo(json.dumps(rows, ensure_ascii=False) if as_json else purging.table(rows))
         return
-    with _installation(config) as installation:
+    with _alone(config) as installation:
         rows = purging.due(installation)
         if rows and not as_json:
             typer.echo(purging.table(rows))
@@ -137,7 +137,7 @@ def erase(
     """
     from inbox_agent import erase as erasing  # noqa: PLC0415 - slow to import
 
-    with _installation(config) as installation:
+    with _alone(config) as installation:
         with installation.journal.snapshot() as connection:
             kept = erasing.kept_of(connection, address)
         if kept.empty:
@@ -222,7 +222,7 @@ def replay(
     from inbox_agent import replay as replaying  # noqa: PLC0415 - slow to import
 
     applied = 0
-    with _installation(config, lock=apply) as installation:
+    with _alone(config) if apply else _store(config) as installation:
         with _progress("applications") as progress:
             found = replaying.replay(installation, progress)
         if apply:
@@ -255,7 +255,7 @@ def backfill(
         typer.echo(f'inbox-agent: "{since}" is no day; write it as 2024-01-15', err=True)
         raise typer.Exit(EXIT_USAGE) from None
     taken = decided = 0
-    with _installation(config) as installation:
+    with _alone(config) as installation:
         daemon = Daemon(installation)
         daemon.prepare()
         try:
@@ -282,7 +282,7 @@ def fsck(
     from inbox_agent.fsck import fsck as verify  # noqa: PLC0415 - slow to import
     from inbox_agent.publish import publish  # noqa: PLC0415 - the same
 
-    with _installation(config, lock=repair) as installation:
+    with _alone(config) if repair else _store(config) as installation:
         if repair:
             publish(installation, everything=True)
         with _progress("applications") as progress:
@@ -317,7 +317,7 @@ def rebuild(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make the store anew from the archive, after it was lost. The present store must be empty or away."""
     from inbox_agent.rebuild import rebuild as rebuild_store  # noqa: PLC0415 - slow to import
 
-    with _installation(config) as installation, _progress("applications") as progress:
+    with _alone(config) as installation, _progress("applications") as progress:
         count, wrong = rebuild_store(installation, progress)
     if as_json:
         typer.echo(json.dumps({"applications": count, "not_understood": list(wrong)}, ensure_ascii=False))

@@ -228,7 +228,7 @@ class Daemon:
 
     def _pass(self, line: Line, progress: Callable[[int, int], None] | None) -> int:
         if not self._take(line.name):
-            raise elsewhere(line.name)
+            raise elsewhere(self.installation.holding, line.name)
         if line.account is None:
             line.account = connect_mailbox(self.installation.section(line.name))
         desk = self._take(DESK)

@@ -18,14 +18,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import socket
 import threading
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from inbox_agent.errors import AnotherInstanceError, StoreError, TryAgainError
+from inbox_agent.schema import mailboxes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from inbox_agent.installation import Installation
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +52,8 @@ _SERVER = {
     "idle_in_transaction_session_timeout": 60_000,
 }
 POSTGRESQL_ARGUMENTS = {
-    "application_name": "inbox-agent",
+    # What another host is told of who holds a mailbox; PostgreSQL keeps 63 octets of it.
+    "application_name": f"inbox-agent on {socket.gethostname()[:30]}, process {os.getpid()}",
     "connect_timeout": 10,
     "keepalives_idle": _IDLE,
     "keepalives_interval": _INTERVAL,
@@ -55,6 +64,11 @@ POSTGRESQL_ARGUMENTS = {
 _OURS = sa.text(
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :kind AND objsubid = 2 AND pid = :pid "
     "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_HOLDER = sa.text(
+    "SELECT application_name, host(client_addr) AS client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE locktype = 'advisory' AND classid = :kind AND objid = :key AND objsubid = 2 AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
@@ -70,6 +84,9 @@ class Holding(Protocol):
 
     def take(self, name: str) -> bool:
         """Have that mailbox from now on; False when another host has it. Raises StoreError."""
+
+    def holder(self, name: str) -> str | None:
+        """Who has that mailbox, in words; None when that cannot be told."""
 
     def held(self) -> frozenset[str] | None:
         """What we have; None for everything."""
@@ -93,6 +110,10 @@ class Alone:
     def take(self, name: str) -> bool:  # noqa: ARG002 - every mailbox is ours
         """Always."""
         return True
+
+    def holder(self, name: str) -> str | None:  # noqa: ARG002 - every mailbox is ours
+        """Nobody else."""
+        return None
 
     def held(self) -> frozenset[str] | None:
         """Everything."""
@@ -152,6 +173,16 @@ class SharedHolding:
                 self._taken.pop(name, None)
             return won
 
+    def holder(self, name: str) -> str | None:
+        """See Holding: what the session that has the lock calls itself, and where it comes from."""
+        query = _HOLDER, {"kind": _MAILBOXES, "key": _key(name) & 0xFFFFFFFF}
+        try:
+            with self._engine.connect() as connection:
+                row = connection.execute(*query).one_or_none()
+        except exc.DBAPIError:
+            return None
+        return None if row is None else f"{row.application_name} ({row.client_addr or 'this machine'})"
+
     def still(self) -> None:
         """See Holding: one question on the session itself."""
         with self._guard:
@@ -205,12 +236,25 @@ class SharedHolding:
             raise _lost()
 
 
-def elsewhere(name: str) -> AnotherInstanceError:
+def demand(holding: Holding, names: Iterable[str]) -> None:
+    """Have these mailboxes for an act of a person. Raises AnotherInstanceError when another host has one."""
+    for name in names:
+        if not holding.take(name):
+            raise elsewhere(holding, name)
+
+
+def everything(installation: Installation) -> tuple[str, ...]:
+    """Every mailbox of the configuration and of the store, and the desk."""
+    with installation.journal.snapshot() as connection:
+        known = connection.scalars(sa.select(mailboxes.c.name)).all()
+    return (*sorted({*known, *(section.name for section in installation.config.mailboxes)}), DESK)
+
+
+def elsewhere(holding: Holding, name: str) -> AnotherInstanceError:
     """What is said when another host has it."""
     what = f"the mailbox {name}" if name else "the desk (digest and board)"
-    return AnotherInstanceError(
-        f"another host works on {what}. Stop it there, or wait: it is taken up when it is free."
-    )
+    who = holding.holder(name) or "another host"
+    return AnotherInstanceError(f"{who} works on {what}. Stop it there, or wait: it is taken up when it is free.")
 
 
 def unreachable(error: exc.DBAPIError) -> str:

@@ -10,6 +10,7 @@ from inbox_agent.corrections import Saying, request
 from inbox_agent.decide import IMPLAUSIBLE
 from inbox_agent.decision import ActState
 from inbox_agent.errors import AgentError
+from inbox_agent.holding import DESK, demand
 from inbox_agent.journal import REPLIES_RESUMED, REPLIES_STOPPED, text
 from inbox_agent.schema import messages
 from inbox_agent.table import table_of
@@ -52,7 +53,7 @@ def show(installation: Installation, number: int) -> str:
 
 def say_sent(installation: Installation, number: int) -> str:
     """A person found that an uncertain mail was sent."""
-    act = _mail(installation, number)
+    act = _ours(installation, number)
     if act.state not in (ActState.IN_DOUBT, ActState.PENDING, ActState.FAILED):
         raise AgentError(f"mail {number} is {act.state}: only an open or refused one can be settled.")
     installation.journal.done([(act, "sent, by a person's word")])
@@ -61,7 +62,7 @@ def say_sent(installation: Installation, number: int) -> str:
 
 def send_again(installation: Installation, number: int) -> str:
     """A person wants an uncertain or refused mail to be sent again, with the same octets."""
-    act = _mail(installation, number)
+    act = _ours(installation, number)
     if act.state not in (ActState.IN_DOUBT, ActState.FAILED):
         raise AgentError(f"mail {number} is {act.state}: only an uncertain or refused one is sent again.")
     installation.journal.resend(act, "again, by a person's word")
@@ -86,6 +87,12 @@ def resume(installation: Installation, *, answer: bool = False) -> str:
     for number in unanswered:
         request(installation, number, Saying.ANSWER, None, who="outbox --resume --answer")
     return f"Replies go on. {len(unanswered)} who wrote meanwhile are answered at the next pass."
+
+
+def _ours(installation: Installation, number: int) -> PlannedAct:
+    """A mail that no other host sends or settles meanwhile: as it is once we hold its mailbox, a report's the desk."""
+    demand(installation.holding, [_mail(installation, number).mailbox or DESK])
+    return _mail(installation, number)
 
 
 def _mail(installation: Installation, number: int) -> PlannedAct:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inbox_agent.errors import AgentError
 from inbox_agent.fetch import spooled
+from inbox_agent.holding import demand
 from inbox_agent.table import table_of
 
 if TYPE_CHECKING:
@@ -39,15 +40,20 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def octets_of(installation: Installation, number: int) -> Path:
-    """The file that holds one message."""
+    """The file that holds one message. Raises AgentError where it is not: the host that read it has it."""
     row = _one(installation, number)
-    return spooled(installation.spool(row["mailbox"]), row["sha256"])
+    path = spooled(installation.spool(row["mailbox"]), row["sha256"])
+    if not path.exists():
+        where = f"UID {row['uid']} of {row['mailbox']}, received {row['received_at']}"
+        raise AgentError(f"the octets of message {number} are not on this machine. In the mailbox it is {where}.")
+    return path
 
 
 def retry(installation: Installation, number: int) -> str:
     """Have it read again at the next pass, three tries once more."""
-    row = _one(installation, number)
-    if spooled(installation.spool(row["mailbox"]), row["sha256"]).stat().st_size < row["size"]:
+    row = _ours(installation, number)
+    octets = spooled(installation.spool(row["mailbox"]), row["sha256"])
+    if octets.exists() and octets.stat().st_size < row["size"]:  # Octets that are not here are fetched again.
         raise AgentError(
             f"message {number} was too large to be fetched whole: look at it in the mailbox, and release it here."
         )
@@ -58,10 +64,16 @@ def retry(installation: Installation, number: int) -> str:
 
 def release(installation: Installation, number: int) -> str:
     """A person has seen to it: it counts as a message left to people, and its octets are let go."""
-    _one(installation, number)
+    _ours(installation, number)
     with installation.journal.transaction("release") as write:
         write.release(number)
     return f"Message {number} is left to you."
+
+
+def _ours(installation: Installation, number: int) -> dict[str, Any]:
+    """One message, as it is once no other host works on its mailbox."""
+    demand(installation.holding, [_one(installation, number)["mailbox"]])
+    return _one(installation, number)
 
 
 def _one(installation: Installation, number: int) -> dict[str, Any]:

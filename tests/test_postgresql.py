@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -154,8 +155,51 @@ def test_a_mailbox_that_another_host_holds_is_left_alone(association, url):
         journal.close()
 
     assert once.returncode == 75
-    assert "another host works on the mailbox direction" in once.stderr
+    assert f"inbox-agent on {socket.gethostname()[:30]}, process {os.getpid()} (127.0.0.1) works on" in once.stderr
+    assert "the mailbox direction. Stop it there, or wait" in once.stderr
     assert association.folders()["INBOX"] == 13
+
+
+ACTING = {
+    "outbox --resend": lambda reply, _: ["outbox", "--resend", reply],
+    "outbox --sent": lambda reply, _: ["outbox", "--sent", reply],
+    "quarantine --retry": lambda _, unread: ["quarantine", "--retry", unread],
+    "quarantine --release": lambda _, unread: ["quarantine", "--release", unread],
+    "erase": lambda *_: ["erase", "nobody@example.org", "--yes"],
+    "purge": lambda *_: ["purge", "--yes"],
+    "replay --apply": lambda *_: ["replay", "--apply"],
+    "fsck --repair": lambda *_: ["fsck", "--repair"],
+    "backfill": lambda *_: ["backfill", "--since", "2024-01-01"],
+    "rebuild": lambda *_: ["rebuild"],
+}
+
+
+def test_no_command_acts_on_a_mailbox_that_another_host_holds(association, url):
+    deliver(association)
+    association.run("once")
+    journal = Journal.open(url, SystemClock())
+    with journal.transaction("test") as write:
+        reply = write.connection.scalar(sa.select(acts.c.id).where(acts.c.kind == "send").limit(1))
+        unread = write.connection.scalar(sa.select(messages.c.id).where(messages.c.kind == "other").limit(1))
+        write.connection.execute(sa.update(acts).where(acts.c.id == reply).values(state="in_doubt"))
+        write.connection.execute(sa.update(messages).where(messages.c.id == unread).values(state="quarantined"))
+    other = SharedHolding(journal.engine)
+    assert other.take("direction")
+    try:
+        refused = {
+            name: association.run(*words(str(reply), str(unread)), check=False) for name, words in ACTING.items()
+        }
+        asked = association.run("correct", str(unread), "no")
+    finally:
+        other.close()
+        journal.close()
+
+    for name, ran in refused.items():
+        assert (ran.returncode, ran.stdout) == (75, ""), name
+        assert f"process {os.getpid()} (127.0.0.1) works on the mailbox direction" in ran.stderr, name
+    assert "Noted" in asked.stdout  # A request: whoever holds the mailbox does it, at its next poll.
+    assert "will be sent at the next pass" in association.run("outbox", "--resend", str(reply)).stdout
+    assert "will be read at the next pass" in association.run("quarantine", "--retry", str(unread)).stdout
 
 
 @pytest.mark.parametrize("place", ["commit.attempt.after", "commit.record.after", "send.dot.before", "move.after"])
