@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from inbox_agent.errors import AuthenticationError, ConfigError, Fault
 from inbox_agent.offers import AddressSpec, Zone
 from inbox_agent.shipped import shipped
-from inbox_agent.toml_model import Section, load
+from inbox_agent.toml_model import Section, identifier, load
 
 _MAX_SECRET = 16 * 1024  # octets; a refresh token of Microsoft 365 has about 2 kB
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -26,7 +26,9 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 def _resolve(value: Any, info: ValidationInfo) -> Any:
     """A path of the file is relative to the file's folder."""
     folder = (info.context or {}).get("folder")
-    if isinstance(value, str) and value and folder is not None:
+    if value == "":
+        raise ValueError("is empty; Name a file or folder.")
+    if isinstance(value, str) and folder is not None:
         return str(Path(folder).resolve() / Path(value).expanduser())
     return value
 
@@ -48,6 +50,7 @@ def _not_in_dst_gap(value: time) -> time:
 
 FilePath = Annotated[Path, BeforeValidator(_resolve)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time), AfterValidator(_not_in_dst_gap)]
+Word = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -80,7 +83,7 @@ class Secret(Section):
         """The secret, without its last line break. Raises AuthenticationError naming the source."""
         match self:
             case Secret(credential=str(name)):
-                return _read_file(Path(os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials")) / name)
+                return _read_credential(name)
             case Secret(file=Path() as path):
                 _refuse_open_file(path)
                 return _read_file(path)
@@ -88,6 +91,23 @@ class Secret(Section):
                 return _read_environment(name)
             case _:
                 return _run_command(self.command or [])
+
+
+def _read_credential(name: str) -> str:
+    """What systemd gives the service (LoadCredential=); no other process has it."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder is None:
+        raise AuthenticationError(
+            f'the credential "{name}" is known to the service alone, and this is not the service. Look from inside: '
+            f"systemd-run --pipe --wait -p User=inbox-agent -p LoadCredential={name}:inbox-agent.{name} "
+            "inbox-agent check"
+        )
+    if not (Path(folder) / name).exists():
+        raise AuthenticationError(
+            f'the service was given no credential "{name}". Write it to /etc/credstore/inbox-agent.{name}, for another '
+            f"name or place add LoadCredential={name}:FILE to inbox-agent.service, and restart it."
+        )
+    return _read_file(Path(folder) / name)
 
 
 def _read_file(path: Path) -> str:
@@ -143,7 +163,7 @@ class OAuth(Section):
 class Server(Section):
     """A server and who we are there."""
 
-    host: str
+    host: Word
     port: Port
     tls: Literal["implicit", "starttls", "none"] = "implicit"
     ca_file: FilePath | None = None
@@ -175,7 +195,7 @@ class Imap(Server):
 class MailboxSection(Section):
     """One account and folder that the agent reads."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    name: Annotated[str, AfterValidator(identifier(32))]
     imap: Imap
     folder: str = "INBOX"
     target: str = "Candidatures"
@@ -238,7 +258,7 @@ class DigestSection(Section):
 class Organisation(Section):
     """Who speaks in the replies."""
 
-    name: str
+    name: Word
     address: AddressSpec
     address_name: str = ""
     reply_to: AddressSpec | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from inbox_agent.errors import ConfigError, Fault
 from inbox_agent.offer import DeadlineDay, LateDocuments, Offer
-from inbox_agent.toml_model import Section, load
+from inbox_agent.toml_model import Section, identifier, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,9 @@ Template = Literal["complete", "incomplete", "late", "completed", "still_incompl
 class OfferFile(Section):
     """One file of rules/offers: the keys, as people write them."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    example: ClassVar[str] = "rules/offers/charge-de-mission-2024.toml"
+
+    id: Annotated[str, AfterValidator(identifier(64, "."))]
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     addressed_to: Annotated[list[AddressSpec], Field(min_length=1)]
     in_copy: list[AddressSpec] = []

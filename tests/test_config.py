@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from inbox_agent.config import Config, Secret, load_config
 from inbox_agent.errors import AuthenticationError, ConfigError
-from inbox_agent.toml_model import Section
+from inbox_agent.offers import OfferFile, load_offers
+from inbox_agent.toml_model import Section, load
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 # Examples of values that have no default, or none that a line of TOML could say.
@@ -99,7 +100,10 @@ def test_every_fault_is_told_at_once_with_file_key_value_and_remedy(tmp_path):
     said = str(caught.value).splitlines()
     assert len(said) == 4
     assert all(line.startswith(str(tmp_path / "config.toml")) for line in said)
-    assert any("replies.mode" in line and "'sende'" in line for line in said)
+    assert any(
+        "replies.mode" in line and '"sende" is none of its values. Write "draft", "send" or "off".' in line
+        for line in said
+    )
     assert any("digest.at" in line and "25:00" in line and 'Write it as "18:00"' in line for line in said)
     assert any('digest.dayz: unknown key. Did you mean "days"?' in line for line in said)
     assert any("smtp.port" in line and "99999" in line for line in said)
@@ -150,8 +154,67 @@ def test_no_file_is_one_clear_fault(tmp_path):
 
 
 def test_broken_toml_names_its_line(tmp_path):
-    with pytest.raises(ConfigError, match="line 2"):
+    with pytest.raises(ConfigError, match="line 2: is no TOML: Invalid statement"):
         load_config(write(tmp_path, "state = 1\n= 2\n"))
+
+
+WRONG = (
+    "3",
+    "-1",
+    "1.5",
+    "true",
+    '"x"',
+    '""',
+    "[]",
+    "[3]",
+    '["x"]',
+    "{ a = 1 }",
+    "2024-02-15",
+    "18:00:00",
+    "999999999",
+)
+
+
+def models(model: type[Section]) -> set[type[Section]]:
+    return {model}.union(
+        *(models(inner) for field in model.model_fields.values() for inner in _inner(field.annotation))
+    )
+
+
+@pytest.mark.parametrize("model", sorted(models(Config) | {OfferFile}, key=lambda model: model.__name__))
+def test_whatever_is_written_a_fault_is_said_in_our_words(tmp_path, model):
+    told = []
+    for key in model.model_fields:
+        for wrong in WRONG:
+            try:
+                load(write(tmp_path, f"{key} = {wrong}\n"), model)
+            except ConfigError as error:
+                told += error.faults
+
+    assert told
+    for fault in told:
+        assert not re.search(r"(?i)input|value error|valid|instance|what belongs here|something else", str(fault)), (
+            fault
+        )
+        assert fault.problem.endswith(".") is False
+        assert fault.remedy.endswith((".", "?")), fault
+
+
+def test_a_fault_of_an_offer_names_the_offer_that_ships(tmp_path):
+    (tmp_path / "offers").mkdir()
+    (tmp_path / "offers" / "a.toml").write_text('id = "a"\ntitle = "A"\n', encoding="utf-8")
+
+    with pytest.raises(
+        ConfigError, match=r"addressed_to: is missing. .*rules/offers/charge-de-mission-2024.toml shows"
+    ):
+        load_offers(tmp_path)
+
+
+def test_one_mailbox_without_its_second_brackets_is_told_so(tmp_path):
+    text = EXAMPLE.read_text(encoding="utf-8").replace("[[mailboxes]]", "[mailboxes]")
+
+    with pytest.raises(ConfigError, match=re.escape("Write [[mailboxes]], with two brackets.")):
+        load_config(write(tmp_path, text))
 
 
 def test_a_secret_file_that_others_can_read_is_refused(tmp_path):
@@ -164,6 +227,16 @@ def test_a_secret_file_that_others_can_read_is_refused(tmp_path):
 
     path.chmod(0o600)
     assert Secret(file=path).read() == "s3cret"
+
+
+def test_a_credential_that_is_not_there_names_the_unit_and_what_to_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(AuthenticationError, match=r"LoadCredential=smtp-password:FILE .*inbox-agent.service"):
+        Secret(credential="smtp-password").read()
+
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    with pytest.raises(AuthenticationError, match=r"systemd-run .*LoadCredential=smtp-password:inbox-agent\.smtp-pass"):
+        Secret(credential="smtp-password").read()
 
 
 def test_a_secret_comes_from_a_credential_the_environment_or_a_command(tmp_path, monkeypatch):
