@@ -68,8 +68,14 @@ HEAD = b'From: a@b\nContent-Type: multipart/mixed; boundary="b"\n\n'
         b"From: a@b\n" + PART.replace(b"base64", b"base64 (really)") + BASE64,
         b"From: a@b\n" + PART.replace(b"application/pdf", b"text/plain") + BASE64,
         (HEAD + b"--b\n" + PART + BASE64 + b"--b--\n").replace(b"\n", b"\r"),
+        HEAD + b"--b\n" + PART + BASE64[:7700] + BASE64[7700:].replace(b"\n", b"") + b"\n\n--b--\n",
+        HEAD + b"--b\n" + PART + BASE64[:5000] + b" " + BASE64[5001:] + b"\n--b--\n",
+        HEAD + b"--b\n" + PART + BASE64[:5000] + b"=" + BASE64[5001:] + b"\n--b--\n",
+        HEAD + b"--b\n" + PART + BASE64[:5000] + b"-" + BASE64[5001:] + b"\n--b--\n",
+        HEAD + b"--b\n" + PART + BASE64[:5390] + b"\n\n--b--\n",
+        HEAD + b"--b\n" + PART + BASE64.rstrip() + b"\r\r\n\n--b--\n",
     ],
-    ids=range(17),
+    ids=range(23),
 )
 def test_the_result_is_that_of_the_whole(octets: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse.parse(octets) == _plain(octets, monkeypatch)
