@@ -25,7 +25,7 @@ from inbox_agent.errors import (
     TryAgainError,
 )
 from inbox_agent.failpoint import reach
-from inbox_agent.journal import REPLIES_STOPPED, SENDING_RESTS, SENDING_TROUBLE
+from inbox_agent.journal import COPIES_COME, REPLIES_STOPPED, SENDING_RESTS, SENDING_TROUBLE
 from inbox_agent.ports import Moved
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ _LOOK_AGAIN = timedelta(minutes=1)  # while evidence may still come
 _LOOK_SELDOM = timedelta(hours=1)  # once it is a person's turn
 # After a refused login or certificate no server is asked again for so long, so that no account is locked.
 _REST = timedelta(minutes=10)
+# A proof that fails so often is none: a mail is not sent each quarter of an hour for four days.
+_PROOFS = 3
 _REFUSALS_IN_A_ROW = 3  # temporary ones; then the server is left alone until the next pass
 
 
@@ -382,9 +384,19 @@ def _settle(journal: Journal, world: World, act: PlannedAct) -> None:
 
 def _may_go_again(journal: Journal, world: World, act: PlannedAct) -> bool:
     """Where a sent mail would have been found, its absence proves that it was not; elsewhere the policy says."""
-    if act.application_id is not None and (world.copy_to or journal.fact(f"keeps_sent:{act.mailbox}") == "yes"):
+    again = int(act.payload.get("resent", 0))
+    if again < _PROOFS and _would_be_found(journal, world, act):
         return True
-    return world.resend_in_doubt and not act.payload.get("resent")
+    return world.resend_in_doubt and not again
+
+
+def _would_be_found(journal: Journal, world: World, act: PlannedAct) -> bool:
+    """Whether earlier ones were: of a copy that a filter takes, or that goes elsewhere, the absence proves nothing."""
+    if act.application_id is None:
+        return False
+    if world.copy_to is not None and journal.fact(f"{COPIES_COME}:{act.mailbox}") == "yes":
+        return True
+    return journal.fact(f"keeps_sent:{act.mailbox}") == "yes"
 
 
 def _evidence(world: World, act: PlannedAct) -> str | None:

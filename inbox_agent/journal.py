@@ -56,6 +56,8 @@ _GIVE_UP = timedelta(days=4)
 REPLIES_STOPPED, REPLIES_RESUMED = "replies_stopped", "replies_resumed"
 # Facts: what the submission server refused us for, and until when it is not asked again; "" when it is in order.
 SENDING_TROUBLE, SENDING_RESTS = "sending_trouble", "sending_rests_until"
+# Fact of a mailbox: a blind copy of a reply from there came back to it, so that one that does not come was not sent.
+COPIES_COME = "copies_come"
 _STUCK = 2  # attempts after which people are told that a message cannot be filed or moved
 _OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
@@ -718,6 +720,9 @@ class Write:
         now = text(self._clock.now())
         if act.state in _OPEN_STATES:
             self.finish(act, ActState.DONE, "its blind copy came: it was sent", now)
+        came = sa.select(messages.c.mailbox).where(messages.c.id == message_id)
+        if self.connection.scalar(came) == act.mailbox and self._fact(f"{COPIES_COME}:{act.mailbox}") is None:
+            self.note_fact(f"{COPIES_COME}:{act.mailbox}", "yes")
         self.connection.execute(
             sa.update(messages)
             .where(messages.c.id == message_id)
@@ -1019,7 +1024,7 @@ class Write:
 
     def resend(self, act: PlannedAct, now: str, result: str) -> None:
         """See Journal.resend."""
-        payload = {**act.payload, "resent": True}
+        payload = {**act.payload, "resent": int(act.payload.get("resent", 0)) + 1}
         self.connection.execute(
             sa.update(acts)
             .where(acts.c.id == act.id)

@@ -6,12 +6,13 @@ SMTP server took) and the store, never what the program says of itself.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import email
 import hashlib
 import itertools
 import json
+import os
+import random
 import re
 import shutil
 import sqlite3
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 DIRECTOR = "marienoelle.pinson@villesaucarre.org"
 SAMPLES = Path(__file__).parent.parent / "inbox_agent" / "demo_messages"
+# A normal run samples the same cases each time: what CI says must not depend on a draw, as it once did. A run behind
+# the marker `soak` draws anew; INBOX_AGENT_SEED chooses for both, and so repeats a run.
+SEED = int(os.environ.get("INBOX_AGENT_SEED", "2024"))
+DRAWN = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
 _USERS = itertools.count(1)
 _CONFIG = """\
 state = "state"
@@ -101,7 +106,7 @@ class Sink:
 
     accepted: list[tuple[tuple[str, ...], bytes]] = field(default_factory=list)
     on_accept: Any = None
-    busy: int = 0
+    sessions: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
     port: int = 0
 
@@ -112,26 +117,19 @@ class Sink:
         return "250 ok"
 
     async def handle_DATA(self, _server, _session, envelope):  # noqa: N802
+        """Without an await: aiosmtpd cancels what waits when its client dies, and a message would be ours by half."""
         if scripted := self.answers.get("DATA"):
             return scripted.pop(0)
         self.accepted.append((tuple(envelope.rcpt_tos), envelope.original_content))
         if self.on_accept is not None:
-            self.busy += 1
-            await asyncio.get_running_loop().run_in_executor(None, self._bring, *self.accepted[-1])
+            self.on_accept(*self.accepted[-1])
         return "250 ok"
 
-    def _bring(self, recipients: tuple[str, ...], octets: bytes) -> None:
-        try:
-            self.on_accept(recipients, octets)
-        finally:
-            self.busy -= 1
-
     def rest(self) -> None:
-        """Wait until what was sent is where it goes: the tests' clock runs ahead of a busy machine's mail."""
-        time.sleep(0.3)
-        deadline = time.monotonic() + 20
-        while self.busy and time.monotonic() < deadline:
-            time.sleep(0.05)
+        """Wait until the connections of a program that was killed are over: what it sent is where it goes then."""
+        deadline = time.monotonic() + 60
+        while self.sessions and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def replies(self) -> list[tuple[str, str, str]]:
         """(recipient, template, Message-ID) of each reply accepted, in order; digests are none."""
@@ -145,6 +143,18 @@ class Sink:
         return found
 
 
+class _Session(SMTP):
+    """Counted while it lasts."""
+
+    def connection_made(self, transport):
+        self.event_handler.sessions += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, error):
+        super().connection_lost(error)
+        self.event_handler.sessions -= 1
+
+
 class SinkServer(Controller):
     """The sink on a free port of loopback."""
 
@@ -153,7 +163,7 @@ class SinkServer(Controller):
         super().__init__(self.sink, hostname="127.0.0.1", port=self.sink.port, ready_timeout=30)
 
     def factory(self):
-        return SMTP(self.handler, enable_SMTPUTF8=True, data_size_limit=2**26)
+        return _Session(self.handler, enable_SMTPUTF8=True, data_size_limit=2**26)
 
 
 # --- messages -----------------------------------------------------------------------------------------

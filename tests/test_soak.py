@@ -23,13 +23,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from laboratory import Mail, samples
+from laboratory import DRAWN, SEED, Mail, samples
 from servers.proxy import Fault
 
 pytestmark = pytest.mark.real
 
 MINUTES = float(os.environ.get("INBOX_AGENT_SOAK_MINUTES", "2" if os.environ.get("CI") == "true" else "1"))
-SEED = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
 BASES = {mail.name[:2]: mail.octets for mail in samples()}
 BUDGET = 'in_doubt = "ask"\nper_hour = 10000\nper_day = 100000\n'
 
@@ -79,8 +78,8 @@ def deliver_all(lab, count: int, seconds: float) -> threading.Thread:
     return thread
 
 
-def soak(lab, proxies, minutes: float, count: int) -> Counter[str]:
-    generator = random.Random(SEED)  # noqa: S311 # A sample.
+def soak(lab, proxies, minutes: float, count: int, seed: int) -> Counter[str]:
+    generator = random.Random(seed)  # noqa: S311 # A sample.
     service = Service(lab.config)
     delivering = deliver_all(lab, count, minutes * 60 * 0.8)
     until = time.monotonic() + minutes * 60
@@ -120,16 +119,16 @@ def require_balance(lab, count: int) -> Counter[str]:
     return states
 
 
-def run_soak(laboratory, dovecot, sink, proxied, *, minutes: float, count: int) -> None:
+def run_soak(laboratory, dovecot, sink, proxied, *, minutes: float, count: int, seed: int) -> None:
     imap, smtp = proxied(dovecot.imap), proxied(sink.port)
     lab = laboratory("the server keeps Sent", imap_port=imap.port, smtp_port=smtp.port)
     lab.replies = BUDGET
     lab.write_config()
     lab.learn_what_the_server_keeps()
-    ends = soak(lab, (imap, smtp), minutes, count)
+    ends = soak(lab, (imap, smtp), minutes, count, seed)
     states = require_balance(lab, count)
     counted = f"{dict(ends)}, {imap.connections} connections, {dict(states)}"
-    line = f"{minutes} minutes, {count} messages, {counted}, seed {SEED}"
+    line = f"{minutes} minutes, {count} messages, {counted}, seed {seed}"
     if table := os.environ.get("INBOX_AGENT_SOAK_TABLE"):
         with open(table, "a", encoding="utf-8") as file:  # noqa: PTH123 # A line for who measures.
             file.write(line + "\n")
@@ -138,14 +137,14 @@ def run_soak(laboratory, dovecot, sink, proxied, *, minutes: float, count: int) 
 
 @pytest.mark.timeout(3600)
 def test_the_ledger_balances_after_minutes_of_kills_and_cut_lines(laboratory, dovecot, sink, proxied):
-    run_soak(laboratory, dovecot, sink, proxied, minutes=MINUTES, count=int(60 * MINUTES))
+    run_soak(laboratory, dovecot, sink, proxied, minutes=MINUTES, count=int(60 * MINUTES), seed=SEED)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_the_ledger_balances_after_half_an_hour_and_ten_thousand_messages(laboratory, dovecot, sink, proxied):
     minutes = float(os.environ.get("INBOX_AGENT_SOAK_MINUTES", "30"))
-    run_soak(laboratory, dovecot, sink, proxied, minutes=minutes, count=int(10_000 * minutes / 30))
+    run_soak(laboratory, dovecot, sink, proxied, minutes=minutes, count=int(10_000 * minutes / 30), seed=DRAWN)
 
 
 # --- old mail -----------------------------------------------------------------------------------------
