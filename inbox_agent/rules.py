@@ -107,10 +107,12 @@ LISTS = (
     "transfer_services",
     "no_reply_names",
     "system_names",
+    "shared_names",
     "vague_posts",
     "empty_words",
     "no_names",
     "real_words",
+    "trades",
 )
 _HEAVIEST = 100
 _CUE_KEYS = ("says", "for", "weight", "in", "phrases", "unless")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, Evidence
 from inbox_agent.offer import PUBLIC_DOMAINS
+from inbox_agent.person import name_of
 from inbox_agent.phrases import Words, cut, fold
 from inbox_agent.pieces import BODY_PART
 from inbox_agent.quoting import without_closing
@@ -35,6 +36,7 @@ _LINK = re.compile(r"https?://(?P<host>[\w.-]{3,120})(?P<path>/[^\s<>\"')\]]{0,3
 _WE = frozenset({"nous", "notre", "nos", "our", "we", "us"})
 _I = frozenset({"je", "j", "mon", "ma", "mes", "moi", "me", "m", "i", "my"})
 _PLAINLY_NAMED = 0.7  # confidence of classify.py, 0 to 1
+_A_BARE_SUBJECT = 6  # words
 _CONTENT_CHARACTERS = 2500  # of an attachment that is no paper: its first page says what it is.
 
 
@@ -74,6 +76,8 @@ class Sight:
     we: bool
     for_oneself: bool
     weights: Mapping[str, float]
+    institution: bool = False
+    names_trade: bool = False
     own_cv: bool = False
     others_cv: bool = False
     scores: Mapping[Speaks, float] = field(default_factory=dict)
@@ -219,8 +223,39 @@ def see(
         we=in_the_plural,
         for_oneself=not in_the_plural and bool(_I & set(cut(said).words)),
         weights=rules.weights,
+        institution=any(
+            is_institution(address, rules.lists["no_names"], rules.lists["shared_names"])
+            for address in message.from_[:1]
+        ),
+        names_trade=names_trade(subject, said, rules.lists["trades"]),
         scores=scores_of(hits),
     )
+
+
+def is_institution(address: Address, no_names: Collection[str], shared: Collection[str]) -> bool:
+    """Whether an organisation's own address shows no person's name."""
+    if not address.domain or address.domain in PUBLIC_DOMAINS:
+        return False
+    if name_of(address.name, address.addr_spec, no_names) is not None:
+        return False
+    local = re.split(r"[.\-_+\d]", address.addr_spec.partition("@")[0])[0]
+    return bool(address.name) or local in shared
+
+
+def names_trade(subject: str, text: str, trades: Collection[str]) -> bool:
+    """Whether a short subject is a trade ("plombier chauffagiste"), or the sender says to be of one."""
+    words = cut(subject).words
+    if 0 < len(words) <= _A_BARE_SUBJECT and any(_is_trade(word, trades) for word in words):
+        return True
+    said = cut(text).words
+    return any(
+        word in ("suis", "am") and any(_is_trade(near, trades) for near in said[at + 1 : at + 3])
+        for at, word in enumerate(said)
+    )
+
+
+def _is_trade(word: str, trades: Collection[str]) -> bool:
+    return word in trades or word.rstrip("es") in trades or word.rstrip("s") in trades
 
 
 def _texts_of(pieces: tuple[Piece, ...]) -> Iterator[tuple[Place, str]]:

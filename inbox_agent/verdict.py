@@ -38,7 +38,6 @@ _OTHER_DATES = (
     "report", "decal", "deplacer", "repouss", "resched", "autre date", "autre jour", "autre creneau", "autre moment",
     "semaine prochaine", "another day", "another date", "another time",
 )  # fmt: skip
-_A_FEW_LINES = 12  # words; with fewer nobody speaks of anything else
 STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
 
@@ -73,6 +72,7 @@ def of_a_person(sight: Sight) -> Verdict:
         _business,
         _somebody_else,
         _afterwards,
+        _of_another,
         _question,
     ):
         verdict = ask(sight)
@@ -103,6 +103,57 @@ def papers_weight(sight: Sight) -> float:
     )
     body = sight.weights["letter_in_body"] if len(letters) < len(sight.letters) else 0.0
     return cv + max(letter, body)
+
+
+# What says that somebody wants to be hired is a small vocabulary; what else a CV can be sent for is without end.
+_WANTS = {
+    "applies": 3.0,
+    "spontaneous": 3.0,
+    "internship": 3.0,
+    "subject_application": 2.0,
+    "seeks_work": 2.0,
+    "the_job": 1.5,
+    "internship_words": 1.0,
+    "encloses_papers": 1.0,
+    "greets_as_candidate": 1.0,
+    "about_oneself": 1.0,
+}
+_AGAINST = (
+    *_BUSINESS,
+    "serves",
+    "research",
+    "governance",
+    "solicits",
+    "favour",
+    "volunteers",
+    "about_our_candidacy",
+)
+_NOTE, _SHORT_NOTE = 25, 12  # words; a CV that hardly anything is said about is sent to be hired.
+
+
+def wants_work(sight: Sight) -> float:
+    """How plainly somebody wants to be hired, by words and papers."""
+    said = sum(weight for cue, weight in _WANTS.items() if declares(sight, cue))
+    length = len(sight.own.split())
+    bare = 2.5 if length < _SHORT_NOTE else 1.0 if length < _NOTE else 0.0
+    for_work = sight.has("the_job", "subject_application", "applies", "seeks_work")
+    own = 1.5 * (sight.own_cv and for_work) + bare * bool(sight.cvs)
+    return said + own + 3.0 * bool(sight.letters) + 2.0 * sight.names_trade
+
+
+def wants_else(sight: Sight) -> float:
+    """How plainly something else is wanted of us, or for somebody else: the strongest reason, and that there are more.
+
+    One phrase in the body may be of a candidate's work, and weighs less.
+    """
+    found = sorted((_weight_against(sight, cue) for cue in _AGAINST if cue in sight.hits), reverse=True)
+    said = sum(found[:1]) + 0.5 * len(found[1:])
+    return said + 2.0 * (sight.institution or sight.we) + 2.0 * sight.others_cv
+
+
+def _weight_against(sight: Sight, cue: str) -> float:
+    hit = sight.hits[cue]
+    return hit.cue.weight * (0.6 if _said_once(sight, cue) and not sight.institution else 1.0)
 
 
 def _their_data(sight: Sight) -> Verdict | None:
@@ -180,7 +231,7 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     if (for_a_job and not sight.others_cv) or (letters and not sight.has("supplier")):
         return None
     if len(because) == 1 and sight.cvs and not sight.others_cv and not sight.we and _said_once(sight, because[0]):
-        return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
+        return _for_what(sight)
     return Verdict(Kind.OTHER, because)
 
 
@@ -232,6 +283,8 @@ def _own_application(sight: Sight) -> bool:
 
 def _somebody_else(sight: Sight) -> Verdict | None:
     """A relative, an adviser, or somebody who recommends."""
+    if sight.cvs and not sight.own_cv and wants_work(sight) < FAIR and wants_else(sight) >= STRONG + FAIR:
+        return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
     if sight.has("acquaintance") and sight.cvs and not sight.own_cv:
         return doubt("quelqu’un transmet le CV d’une connaissance : à qui répondre ?", "acquaintance", "cv")
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
@@ -310,7 +363,7 @@ def _afterwards(sight: Sight) -> Verdict | None:
         return Verdict(Kind.FOLLOW_UP, because)
     if sight.answers:
         return _in_a_thread(sight, whole=whole)
-    if before and (sight.papers or sight.has("subject_application")) and not sight.has("applies"):
+    if before and not sight.has("applies") and (sight.papers or sight.has("subject_application", "the_job")):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
 
@@ -366,6 +419,15 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     if (known or sight.has("subject_application", "applied_before")) and not sight.has(*_BUSINESS):
         return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
     return None
+
+
+def _of_another(sight: Sight) -> Verdict | None:
+    """A question about something else, or the offer of one who wants to sell, to write or to be elected."""
+    if sight.papers or sight.answers or first_person(sight) >= STRONG or sight.has("internship", "spontaneous"):
+        return None
+    if wants_else(sight) < FAIR + first_person(sight):
+        return None
+    return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
 
 
 def _question(sight: Sight) -> Verdict | None:
@@ -425,13 +487,27 @@ def _because(sight: Sight) -> tuple[str, ...]:
 
 def _by_papers(sight: Sight) -> Verdict | None:
     words = sight.score(Speaks.APPLICATION)
-    if sight.cvs and not sight.letters and not words and len(sight.own.split()) >= _A_FEW_LINES and not sight.answers:
-        return doubt("un CV, mais le message parle d’autre chose", "cv")
     if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and first_person(sight) >= WEAK):
-        return Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
+        return _for_what(sight)
     if words >= FAIR and (_unreadable(sight) or sight.links):
         return Verdict(Kind.APPLICATION, ("cloud_link", *_because(sight)))
     return None
+
+
+def _for_what(sight: Sight) -> Verdict:
+    """Papers of an application came: they are one where somebody wants to be hired, and nothing speaks louder."""
+    wants, other = wants_work(sight), wants_else(sight)
+    application = Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
+    if sight.answers and not other:
+        return application
+    if wants >= other + 0.5 and wants >= WEAK:
+        return application
+    because = tuple(cue for cue in _AGAINST if sight.has(cue))
+    if because and other >= FAIR and (wants < FAIR or (sight.institution and other > wants)):
+        return Verdict(Kind.OTHER, because)
+    if because:
+        return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
+    return doubt("un CV, mais le message parle d’autre chose", "cv")
 
 
 def _by_words(sight: Sight) -> Verdict | None:
@@ -440,6 +516,8 @@ def _by_words(sight: Sight) -> Verdict | None:
     if sight.we and not sight.pieces and not declares(sight, "encloses_papers"):
         return Verdict(Kind.OTHER, ("organisation_applies",))
     if sight.has("internship") and words >= FAIR and sight.for_oneself:
+        return Verdict(Kind.APPLICATION, _because(sight))
+    if sight.has("spontaneous") and sight.for_oneself and wants_work(sight) >= STRONG + WEAK + 2 * wants_else(sight):
         return Verdict(Kind.APPLICATION, _because(sight))
     for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
     seeks = first_person(sight) >= FAIR or sight.has("internship", "spontaneous")
