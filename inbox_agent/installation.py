@@ -8,6 +8,7 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -242,7 +243,7 @@ def smtp_sender(config: Config) -> Sender | None:
             port=config.smtp.port,
             tls=config.smtp.tls,
             ca_file=config.smtp.ca_file,
-            login=_login(config.smtp) if config.smtp.user else None,
+            login=partial(_login, config.smtp) if config.smtp.user else None,
             done_timeout=config.smtp.answer_seconds,
             local_name=config.organisation.address.rpartition("@")[2],
         )

@@ -104,3 +104,4 @@ def test_check_tells_a_wrong_password_from_everything_else(tmp_path, dovecot, po
     assert len(wrong) == 1
     assert "refuses the login" in wrong[0]
     assert "wrong" not in wrong[0].removeprefix("WRONG")
+    assert "b'" not in wrong[0]

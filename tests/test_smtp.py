@@ -179,6 +179,22 @@ def test_postfix_refuses_a_wrong_password_and_a_port_without_tls(postfix):
         sender.connect()
 
 
+@pytest.mark.real
+def test_a_password_that_was_corrected_is_used_at_the_next_connection(postfix):
+    passwords = ["wrong", "dirpw"]
+
+    def login():
+        return PasswordLogin("director@lab.test", passwords.pop(0))
+
+    with sending(
+        postfix.submission, tls="starttls", ca_file=postfix.ca_file, login=login, command_timeout=20
+    ) as sender:
+        with pytest.raises(AuthenticationError):
+            sender.connect()
+        sender.connect()
+    assert passwords == []
+
+
 # Each answer, and each place to break off.
 
 

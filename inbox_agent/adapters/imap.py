@@ -19,6 +19,7 @@ BUGS
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,7 @@ _SET = 200  # UIDs in one command; a line stays far below the 8,192 octets of RF
 _CHUNK = 2**20  # octets of a large message in one FETCH: +5 MB of memory for 40 MB, at the same speed
 _REMEMBERED = 10_000  # messages whose size and date are kept, for verifying a move without asking again
 _GOODBYE = 5.0  # seconds for LOGOUT
+_OCTETS = re.compile(r"""\bb(['"])(.*?)\1""")  # as Python shows octets
 _STILL_HERE = 29 * 60.0  # seconds; RFC 2177: a server may log out who idles longer
 # RFC 9051 7.1 and RFC 5530: what each response code means for us.
 _CODES: dict[str, type[AgentError]] = {
@@ -810,6 +812,6 @@ def _code(error: AgentError) -> str | None:
 
 
 def _quoted(error: BaseException) -> str:
-    """What the server said, fit for a sentence."""
-    text = "".join(character if character.isprintable() else " " for character in str(error))
-    return text[:160]
+    """What the server said, fit for a sentence: imaplib gives octets, which imapclient shows as b'…'."""
+    text = _OCTETS.sub(r"\2", str(error))
+    return "".join(character if character.isprintable() else " " for character in text)[:160]

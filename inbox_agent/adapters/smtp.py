@@ -45,7 +45,7 @@ from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from inbox_agent.adapters.connection import Login, Tls
@@ -64,6 +64,7 @@ _LINE_DOT = re.compile(rb"^\.", re.MULTILINE)
 class SmtpSettings:
     """Where and as whom; no login for a server on this machine that wants none.
 
+    A function as `login` is asked at each connection, so that a new password is used without a restart.
     `tls` "none" is for this machine only; `ca_file` replaces the system's authorities. Times are in seconds:
     to connect, for a command (RFC 5321 4.5.3.2 gives 300), for the message to go out, and for the answer to
     the final dot (600: a server may still be filtering; to give up early is how answers are sent twice).
@@ -73,7 +74,7 @@ class SmtpSettings:
     host: str
     port: int
     tls: Tls
-    login: Login | None = None
+    login: Login | Callable[[], Login] | None = None
     ca_file: Path | None = None
     local_name: str = "[127.0.0.1]"
     connect_timeout: float = 10.0
@@ -167,7 +168,7 @@ class SmtpSender:
                     self._secure(wire, context)
             with self._translated("logging in"):
                 if settings.login is not None:
-                    self._log_in(wire, settings.login)
+                    self._log_in(wire, settings.login() if callable(settings.login) else settings.login)
         except AgentError:
             wire.close()
             raise
