@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _GAPS = {"_": 2, "…": 6, "...": 6}
 _KNOWN_MAX = 50_000  # words remembered; beyond that somebody sends noise to fill memory.
 _SHORTEST_CORRECTED = 6  # letters; shorter words have too many neighbours that are words of their own.
 _BREAK = "."
+_CHOICE = re.compile(r"[a-z0-9]+\*?|\?")
+_GROUP = re.compile(r"\(([^()]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,12 @@ class _Element:
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
+    """`next` is the second element where it follows the first without a gap: it decides nearly every time."""
+
     key: str
     elements: tuple[_Element, ...]
     at_start: bool
+    next: _Element | None
 
 
 @lru_cache(maxsize=20_000)
@@ -121,7 +126,6 @@ class PhraseBook:
         self._real_words = frozenset(fold(word) for word in real_words)
         self._stems = tuple(stems)
         self._vocabulary = frozenset(vocabulary)
-        self._one_letter_less = _one_letter_less(self._vocabulary)
         self._known: dict[str, tuple[str, tuple[_Phrase, ...]]] = {}
 
     def find(self, text: Words) -> Iterator[Found]:
@@ -129,12 +133,23 @@ class PhraseBook:
         looked_up = [self._look_up(word) for word in text.words]
         words = [word for word, _ in looked_up]
         for place, (_, phrases) in enumerate(looked_up):
+            following = words[place + 1] if place + 1 < len(words) else ""
             for phrase in phrases:
-                if phrase.at_start and place:
+                if (phrase.at_start and place) or not (phrase.next is None or phrase.next.fits(following)):
                     continue
                 last = _end(phrase.elements, words, place)
                 if last:
                     yield Found(phrase.key, place, last)
+
+    @cached_property
+    def _one_letter_less(self) -> dict[str, tuple[str, ...]]:
+        """The words of the vocabulary by what is left of them when one letter is missing."""
+        less: dict[str, set[str]] = {}
+        for word in self._vocabulary:
+            if len(word) >= _SHORTEST_CORRECTED:
+                for at in range(len(word)):
+                    less.setdefault(word[:at] + word[at + 1 :], set()).add(word)
+        return {shorter: tuple(words) for shorter, words in less.items()}
 
     def _look_up(self, word: str) -> tuple[str, tuple[_Phrase, ...]]:
         known = self._known.get(word)
@@ -160,7 +175,7 @@ class PhraseBook:
             return None
         shorter = {word[:at] + word[at + 1 :] for at in range(len(word))}
         near = {less for less in shorter if less in self._vocabulary and len(less) >= _SHORTEST_CORRECTED}
-        near |= self._one_letter_less.get(word, frozenset())
+        near.update(self._one_letter_less.get(word, ()))
         for less in shorter:
             near |= {meant for meant in self._one_letter_less.get(less, ()) if _one_error(word, meant)}
         return min((meant for meant in near if meant[0] == word[0]), default=None)
@@ -168,7 +183,7 @@ class PhraseBook:
 
 def _expanded(written: str) -> tuple[str, ...]:
     """The phrase with each of the choices in parentheses."""
-    group = re.search(r"\(([^()]*)\)", written)
+    group = _GROUP.search(written)
     if group is None:
         if "(" in written or ")" in written:
             raise ValueError("a parenthesis is open")
@@ -178,22 +193,33 @@ def _expanded(written: str) -> tuple[str, ...]:
 
 
 def _compiled(key: str, written: str) -> _Phrase:
-    at_start = written.startswith("^")
+    elements = _elements(written.removeprefix("^"))
+    following = elements[1] if len(elements) > 1 and not elements[1].gap else None
+    return _Phrase(key, elements, written.startswith("^"), following)
+
+
+@lru_cache(maxsize=4096)  # each phrase is read twice: to see that it can be, and into the book of all
+def _elements(written: str) -> tuple[_Element, ...]:
     elements: list[_Element] = []
     gap = 0
-    for piece in _APOSTROPHES.sub(" ", written.removeprefix("^")).split():
+    for piece in _APOSTROPHES.sub(" ", written).split():
         if piece in _GAPS:
             gap = _GAPS[piece]
             continue
-        choices = [fold(choice) for choice in piece.split("|")]
-        if not all(re.fullmatch(r"[a-z0-9]+\*?|\?", choice) for choice in choices):
-            raise ValueError(f'"{piece}" is no word')
-        stems = tuple(choice[:-1] for choice in choices if choice.endswith("*"))
-        elements.append(_Element(frozenset(c for c in choices if not c.endswith("*")), stems, gap))
+        elements.append(_element(piece, gap))
         gap = 0
     if not elements or elements[0].gap or gap:
         raise ValueError("a phrase begins and ends with a word")
-    return _Phrase(key, tuple(elements), at_start)
+    return tuple(elements)
+
+
+@lru_cache(maxsize=4096)
+def _element(piece: str, gap: int) -> _Element:
+    choices = [fold(choice) for choice in piece.split("|")]
+    if not all(_CHOICE.fullmatch(choice) for choice in choices):
+        raise ValueError(f'"{piece}" is no word')
+    stems = tuple(choice[:-1] for choice in choices if choice.endswith("*"))
+    return _Element(frozenset(choice for choice in choices if not choice.endswith("*")), stems, gap)
 
 
 def _end(elements: tuple[_Element, ...], words: list[str], place: int) -> int:
@@ -211,15 +237,6 @@ def _end(elements: tuple[_Element, ...], words: list[str], place: int) -> int:
             return 0
         ends = following
     return min(ends)
-
-
-def _one_letter_less(vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
-    less: dict[str, set[str]] = {}
-    for word in vocabulary:
-        if len(word) >= _SHORTEST_CORRECTED:
-            for at in range(len(word)):
-                less.setdefault(word[:at] + word[at + 1 :], set()).add(word)
-    return {shorter: frozenset(words) for shorter, words in less.items()}
 
 
 def _one_error(word: str, meant: str) -> bool:
