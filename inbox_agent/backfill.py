@@ -50,8 +50,7 @@ def take_in(
     for batch in batches(account.mailbox, uids):
         arrived = fetch(account.mailbox, batch, spool, section.max_message_mb * 2**20)
         with installation.journal.transaction("backfill") as write:
-            for message in arrived:
-                write.receive(name, state.uidvalidity, message, too_large)
+            write.receive(name, state.uidvalidity, arrived, too_large)
             write.connection.execute(
                 sa.update(messages)
                 .where(messages.c.mailbox == name, messages.c.uidvalidity == state.uidvalidity)

@@ -250,30 +250,45 @@ def _start(now: Pass, in_flight: frozenset[int]) -> _Batch:
 
 
 def _finish(now: Pass, read: _Read) -> int:
-    """Decide what was read, in order, and write it down in one transaction; then do what can be done."""
+    """Decide what was read, in order, and write it down; then do what can be done.
+
+    The one barrier of the main process: where a bug of ours meets one of a batch, nothing of the batch is written,
+    and each goes alone, so that the one harms no other and is not lost.
+    """
     if not read:
         return 0
-    with now.installation.journal.transaction("record") as write:
-        for row, result in read:
-            _guarded(now, write, row, result)
+    try:
+        _write_down(now, read)
+    except (AgentError, sa.exc.SQLAlchemyError):
+        raise  # The world's fault, not a message's.
+    except Exception:  # noqa: BLE001 - whatever it is, it comes again when its message goes alone, and is told then
+        for one in read:
+            _alone(now, one)
     _execute(now)
     return len(read)
 
 
-def _guarded(now: Pass, write: Write, row: Waiting, result: Reading | Unread) -> None:
-    """The one barrier of the main process: a message that meets a bug of ours harms no other, and is not lost."""
-    if isinstance(result, Unread):
-        _unread(now, write, row, result.why)
-        return
+def _alone(now: Pass, one: tuple[Waiting, Reading | Unread]) -> None:
+    row, _ = one
     try:
-        with write.connection.begin_nested():
-            if not _own_copy(now, write, row, result):
-                _record(now, write, row, result)
-    except (AgentError, OSError, sa.exc.SQLAlchemyError):
-        raise  # The world's fault, not the message's.
-    except Exception as error:  # noqa: BLE001 - the one barrier: whatever it is, the message is kept for a person
+        _write_down(now, [one])
+    except (AgentError, sa.exc.SQLAlchemyError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the barrier: the message is kept for a person
         _log.exception("bug message=%d", row.id)
-        _unread(now, write, row, f"a bug: {type(error).__name__}")
+        _write_down(now, [(row, Unread(row.sha256, f"a bug: {type(error).__name__}"))])
+
+
+def _write_down(now: Pass, read: _Read) -> None:
+    """One transaction."""
+    readings = {row.id: result for row, result in read if isinstance(result, Reading)}
+    with now.installation.journal.transaction("record") as write:
+        write.look_ahead(readings, now.installation.day_start())
+        for row, result in read:
+            if isinstance(result, Unread):
+                _unread(now, write, row, result.why)
+            elif not _own_copy(now, write, row, result):
+                _record(now, write, row, result)
 
 
 def _own_copy(now: Pass, write: Write, row: Waiting, reading: Reading) -> bool:

@@ -8,7 +8,8 @@ statements run on SQLite and on PostgreSQL.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from inbox_agent.application import Candidate, Document, Kind, Status, Timing
+from inbox_agent.application import Candidate, Document, DocumentKind, Kind, Status, Timing
 from inbox_agent.decision import Act, ActKind, ActState, Earlier, History, ReplyTemplate
 from inbox_agent.errors import StoreError
 from inbox_agent.failpoint import reach
@@ -36,7 +37,7 @@ from inbox_agent.schema import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from inbox_agent.application import Reading
     from inbox_agent.decision import Decision, Planned
@@ -61,6 +62,8 @@ COPIES_COME = "copies_come"
 _STUCK = 2  # attempts after which people are told that a message cannot be filed or moved
 _OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
+# Of these an application has one that is current.
+_SUPERSEDED = (DocumentKind.CV, DocumentKind.LETTER, DocumentKind.CV_AND_LETTER)
 
 
 def text(moment: datetime) -> str:
@@ -275,8 +278,7 @@ class Journal:
         `too_large` is the folder for what was fetched in part only.
         """
         with self.transaction("receive") as write:
-            for message in arrived:
-                write.receive(mailbox, uidvalidity, message, too_large)
+            write.receive(mailbox, uidvalidity, arrived, too_large)
             write.place(mailbox, uidvalidity, last_uid)
 
     def recognise(self, mailbox: str, uidvalidity: int, listed: Sequence[Listed]) -> None:
@@ -470,7 +472,9 @@ class Journal:
     def transaction(self, name: str) -> Iterator[Write]:
         """One transaction; failpoints `commit.<name>.before` and `.after` around its commit."""
         with _translated(), self._engine.connect() as connection, connection.begin() as transaction:
-            yield Write(connection, self._clock)
+            write = Write(connection, self._clock)
+            yield write
+            write.flush()
             reach(f"commit.{name}.before")
             transaction.commit()
             reach(f"commit.{name}.after")
@@ -488,16 +492,59 @@ class Journal:
 
 
 class Write:
-    """The statements of one open transaction."""
+    """The statements of one open transaction.
+
+    What is recorded of a message is kept until the batch is complete, or until anything is asked or written by
+    `connection`, and then written together: a statement for each table instead of a dozen for each message.
+    """
 
     def __init__(self, connection: sa.Connection, clock: Clock) -> None:
-        self.connection = connection
+        self._connection = connection
         self._clock = clock
+        self._later = _Later()
+        self._ahead: _Ahead | None = None
+
+    @property
+    def connection(self) -> sa.Connection:
+        """For a statement; everything that was recorded before is written then."""
+        self.flush()
+        return self._connection
+
+    def flush(self) -> None:
+        """Write what was recorded, in the order that foreign keys want; an act whose key is known is not written."""
+        later, self._later = self._later, _Later()
+        for statement, rows in (
+            (_NEW_APPLICATIONS, later.applications),
+            (_DECIDED, later.decided),
+            (_NEW_DOCUMENTS, later.documents),
+        ):
+            if rows:
+                self._connection.execute(statement, rows)
+        if later.acts:
+            self._write_acts(later)
+        if later.threads:
+            threaded = set(self._connection.scalars(_KNOWN_THREADS, {"keys": list(later.threads)}))
+            rows = [{"message_id": name, "application_id": number} for name, number in later.threads.items()]
+            if fresh := [row for row in rows if row["message_id"] not in threaded]:
+                self._connection.execute(_NEW_THREADS, fresh)
+
+    def _write_acts(self, later: _Later) -> None:
+        known = set(self._connection.scalars(_KNOWN_KEYS, {"keys": list(later.acts)}))
+        fresh = [act for key, act in later.acts.items() if key not in known]
+        if fresh:
+            self._connection.execute(_NEW_ACTS, fresh)
+        for act in fresh:
+            if act["mail_id"] and act["application_id"] is not None:
+                later.threads.setdefault(act["mail_id"], act["application_id"])
+        later.again |= {later.acts[key]["message_id"] for key in known} - {None}
+        if later.again:
+            self._close_message(*later.again)
 
     # --- receiving ----------------------------------------------------------------------------------
 
     def note_fact(self, name: str, value: str) -> None:
         """Write or replace a small fact."""
+        self._ahead = None  # It may be one that decisions rest on.
         self.connection.execute(sa.delete(facts).where(facts.c.name == name))
         self.connection.execute(sa.insert(facts).values(name=name, value=value))
 
@@ -519,38 +566,32 @@ class Write:
             first = {**values, "trouble_since": now if trouble else None}
             self.connection.execute(sa.insert(mailboxes).values(name=mailbox, last_uid=0, **first))
 
-    def receive(self, mailbox: str, uidvalidity: int, message: Arrived, too_large: str) -> None:
-        """A message in scope. Under a new UIDVALIDITY the same octets are the message we know, at a new UID."""
-        here = (messages.c.mailbox == mailbox, messages.c.sha256 == message.sha256)
-        same_uid = (messages.c.uidvalidity == uidvalidity, messages.c.uid == message.uid)
-        if self.connection.scalar(sa.select(messages.c.id).where(messages.c.mailbox == mailbox, *same_uid)):
-            return
-        renumbered = self.connection.scalar(
-            sa.select(messages.c.id)
-            .where(*here, messages.c.uidvalidity != uidvalidity, messages.c.folder.is_(None))
-            .order_by(messages.c.id)
-            .limit(1)
-        )
-        if renumbered is not None:
-            self.connection.execute(
-                sa.update(messages).where(messages.c.id == renumbered).values(uidvalidity=uidvalidity, uid=message.uid)
-            )
-            return
-        inserted = self.connection.execute(
-            sa.insert(messages).values(
-                sha256=message.sha256,
-                size=message.size,
-                mailbox=mailbox,
-                uidvalidity=uidvalidity,
-                uid=message.uid,
-                internaldate=text(message.internaldate),
-                state="received",
-            )
-        )
-        if message.partial:
-            number = int((inserted.inserted_primary_key or (0,))[0])
-            self.plan([Act(ActKind.MOVE, f"move:{number}", {"folder": too_large, "partial": True})], number, None)
-            self.quarantine(number, f"{message.size} octets are more than max_message_mb", None)
+    def receive(self, mailbox: str, uidvalidity: int, arrived: Sequence[Arrived], too_large: str) -> None:
+        """Messages in scope. Under a new UIDVALIDITY the same octets are the message we know, at a new UID."""
+        here = {"mailbox": mailbox, "uidvalidity": uidvalidity}
+        known = set(self.connection.scalars(_KNOWN_UIDS, {**here, "uids": [message.uid for message in arrived]}))
+        elsewhere: dict[str, list[int]] = {}
+        for row in self.connection.execute(_RENUMBERED, {**here, "sums": [message.sha256 for message in arrived]}):
+            elsewhere.setdefault(row.sha256, []).append(row.id)
+        fresh = []
+        for message in arrived:
+            if message.uid in known:
+                continue
+            if renumbered := elsewhere.get(message.sha256):
+                place = {"uidvalidity": uidvalidity, "uid": message.uid}
+                self.connection.execute(sa.update(messages).where(messages.c.id == renumbered.pop(0)).values(**place))
+            elif message.partial:
+                self._receive_partial(here, message, too_large)
+            else:
+                fresh.append(_received(here, message))
+        if fresh:
+            self.connection.execute(sa.insert(messages), fresh)
+
+    def _receive_partial(self, here: dict[str, Any], message: Arrived, too_large: str) -> None:
+        inserted = self.connection.execute(sa.insert(messages).values(**_received(here, message)))
+        number = int((inserted.inserted_primary_key or (0,))[0])
+        self.plan([Act(ActKind.MOVE, f"move:{number}", {"folder": too_large, "partial": True})], number, None)
+        self.quarantine(number, f"{message.size} octets are more than max_message_mb", None)
 
     def recognise(self, mailbox: str, uidvalidity: int, listed: Sequence[Listed]) -> None:
         """See Journal.recognise."""
@@ -607,34 +648,58 @@ class Write:
 
     # --- deciding -----------------------------------------------------------------------------------
 
+    def look_ahead(self, readings: Mapping[int, Reading], day_start: datetime) -> None:
+        """Learn for a whole batch what its messages, by id, may have to do with; `history` then asks for that only.
+
+        `day_start` is midnight of the installation's day.
+        """
+        found = self.connection.execute(_FACTS, {"names": (REPLIES_STOPPED, REPLIES_RESUMED)})
+        said = {row.name: row.value for row in found}
+        resumed = said.get(REPLIES_RESUMED) or ""
+        since = {"day": max(text(day_start), resumed)}
+        since["hour"] = max(text(self._clock.now() - timedelta(hours=1)), resumed)
+        last_hour, today = self.connection.execute(_COUNT_REPLIES, {"first": min(since.values()), **since}).one()
+        sought: dict[str, set[str]] = {}
+        for reading in readings.values():
+            for by, keys in _keys(reading).items():
+                sought.setdefault(by, set()).update(keys)
+        to = {"day": since["day"], "to": list(sought.get("address", ()))}
+        to_address = {row.recipient: row.number for row in self.connection.execute(_COUNT_TO, to)}
+        known = {
+            (by, key)
+            for by, keys in sought.items()
+            if keys
+            for key in self.connection.scalars(_KNOWN[by], {"keys": list(keys)})
+        }
+        stopped = bool(said.get(REPLIES_STOPPED))
+        self._ahead = _Ahead(set(readings), known, stopped, last_hour, today, Counter(to_address))
+
     def history(self, reading: Reading, message_id: int, day_start: datetime) -> History:
         """What was before this message; `day_start` is midnight of the installation's day."""
-        found = self.connection.execute(sa.select(facts).where(facts.c.name.in_((REPLIES_STOPPED, REPLIES_RESUMED))))
-        known = {row.name: row.value for row in found}
-        resumed = known.get(REPLIES_RESUMED) or ""
-        day = max(text(day_start), resumed)
-        hour = max(text(self._clock.now() - timedelta(hours=1)), resumed)
+        if self._ahead is None or message_id not in self._ahead.covered:
+            self.look_ahead({message_id: reading}, day_start)
+        ahead = self._ahead
+        assert ahead is not None  # noqa: S101 - for the type checker: it was made above
         address = reading.candidate.address if reading.candidate else None
-        replies = self.connection.execute(
-            _COUNT_REPLIES, {"first": min(day, hour), "day": day, "hour": hour, "to": address}
-        )
-        to_address_today, last_hour, today = replies.one()
         return History(
-            earlier=tuple(self._earlier(reading, message_id)),
-            replies_to_address_today=to_address_today,
-            replies_last_hour=last_hour,
-            replies_today=today,
-            stopped=bool(known.get(REPLIES_STOPPED)),
+            earlier=tuple(self._earlier(reading, message_id, ahead)),
+            replies_to_address_today=ahead.to_address[address] if address else 0,
+            replies_last_hour=ahead.last_hour,
+            replies_today=ahead.today,
+            stopped=ahead.stopped,
         )
 
     def _fact(self, name: str) -> str | None:
         return self.connection.scalar(sa.select(facts.c.value).where(facts.c.name == name))
 
-    def _earlier(self, reading: Reading, message_id: int) -> Iterator[Earlier]:
+    def _earlier(self, reading: Reading, message_id: int, ahead: _Ahead) -> Iterator[Earlier]:
         seen: set[int] = set()
-        for by, condition in self._ways(reading, message_id):
+        for by, keys in _keys(reading).items():
+            if by == "reply" or not any((by, key) in ahead.known for key in keys):
+                continue
+            way = self._way(by, keys, message_id)
             rows = self.connection.execute(
-                sa.select(applications).where(condition).order_by(applications.c.last_contact_at.desc()).limit(20)
+                sa.select(applications).where(way).order_by(applications.c.last_contact_at.desc()).limit(20)
             )
             for row in rows:
                 if row.id not in seen and (row.set_aside_at is None or by == "message"):
@@ -646,23 +711,18 @@ class Write:
         row = self.connection.execute(sa.select(applications).where(applications.c.id == application_id)).one()
         return self._known(row, by)
 
-    def _ways(self, reading: Reading, message_id: int) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
-        same = sa.select(messages.c.application_id).where(
-            messages.c.fingerprint == reading.fingerprint, messages.c.id != message_id
-        )
-        yield "message", applications.c.id.in_(same)
-        if reading.thread:
-            thread = sa.select(threads.c.application_id).where(threads.c.message_id.in_(reading.thread))
-            yield "thread", applications.c.id.in_(thread)
-        if reading.candidate is None:
-            return
+    def _way(self, by: str, keys: Sequence[str], message_id: int) -> sa.ColumnElement[bool]:
         recent = applications.c.last_contact_at >= text(self._clock.now() - _MEMORY)
-        folded = folded_name(reading.candidate)
-        if reading.candidate.address:
-            at_address = applications.c.address == reading.candidate.address
-            yield "address", sa.and_(at_address, recent)
-        if folded:
-            yield "name", sa.and_(applications.c.folded_name == folded, recent)
+        match by:
+            case "message":
+                same = (messages.c.fingerprint.in_(keys), messages.c.id != message_id)
+                return applications.c.id.in_(sa.select(messages.c.application_id).where(*same))
+            case "thread":
+                return applications.c.id.in_(sa.select(threads.c.application_id).where(threads.c.message_id.in_(keys)))
+            case "address":
+                return sa.and_(applications.c.address.in_(keys), recent)
+            case _:
+                return sa.and_(applications.c.folded_name.in_(keys), recent)
 
     def _known(self, row: sa.Row[Any], by: str) -> Earlier:
         pieces = self.connection.execute(
@@ -696,7 +756,7 @@ class Write:
 
     def own_reply(self, message_id: str | None) -> PlannedAct | None:
         """The reply of ours that has this Message-ID."""
-        if message_id is None:
+        if message_id is None or (self._ahead is not None and ("reply", message_id) not in self._ahead.known):
             return None
         query = _acts_query().where(
             acts.c.mail_id == message_id, acts.c.kind == ActKind.SEND, acts.c.application_id.is_not(None)
@@ -752,27 +812,26 @@ class Write:
         if application_id is not None:
             self._join(application_id, message_id, reading, decision, planned)
         filed = application_id is not None
-        self.connection.execute(
-            sa.update(messages)
-            .where(messages.c.id == message_id)
-            .values(
-                state="decided" if planned.acts else "done",
-                fingerprint=reading.fingerprint,
-                kind=decision.kind,
-                offer=decision.offer,
-                application_id=application_id,
-                no_reply_reason=decision.no_reply_reason,
-                why=decision.doubt,
-                doubt_from=planned.doubt_from,
-                decision=planned.decision_json if filed else None,
-                decided_at=text(self._clock.now()),
-            )
+        self._later.decided.append(
+            {
+                "message": message_id,
+                "new_state": "decided" if planned.acts else "done",
+                "new_fingerprint": reading.fingerprint,
+                "new_kind": decision.kind,
+                "new_offer": decision.offer,
+                "new_application": application_id,
+                "new_silence": decision.no_reply_reason,
+                "new_why": decision.doubt,
+                "new_from": planned.doubt_from,
+                "new_decision": planned.decision_json if filed else None,
+                "new_time": text(self._clock.now()),
+            }
         )
         self.plan(planned.acts, message_id, application_id)
-        # Of a message that staff spoke of, every act may be an old one.
-        self._close_message(message_id)
-        if application_id is not None:
-            self.gather(application_id, message_id, decision.folder)
+        if self._ahead is not None:
+            self._ahead.learn(reading, decision, planned.acts, application_id)
+        if decision.application is not None:
+            self.gather(decision.application, message_id, decision.folder)
 
     def gather(self, application_id: int, message_id: int, folder: str | None) -> None:
         """The earlier messages of an application follow it when its state, and so its folder, has changed."""
@@ -812,35 +871,23 @@ class Write:
     ) -> None:
         """Write acts down, to be done from `next_at` (now) on; one whose key is known is not written again."""
         now = text(self._clock.now())
-        wanted = {act.key: act for act in planned}
-        if not wanted:
-            return
-        for known in self.connection.scalars(sa.select(acts.c.key).where(acts.c.key.in_(wanted))).all():
-            del wanted[known]
-        if not wanted:
-            return
-        self.connection.execute(
-            sa.insert(acts),
-            [
-                {
-                    "message_id": message_id,
-                    "application_id": application_id,
-                    "kind": act.kind,
-                    "key": act.key,
-                    "state": ActState.PENDING,
-                    "payload": dict(act.payload),
-                    "octets": act.octets,
-                    "recipient": act.recipient,
-                    "mail_id": act.mail_id,
-                    "created_at": now,
-                    "next_at": next_at or now,
-                }
-                for act in wanted.values()
-            ],
-        )
-        for act in wanted.values():
-            if act.mail_id and application_id is not None:
-                self._thread(act.mail_id, application_id)
+        for act in planned:
+            row = {
+                "message_id": message_id,
+                "application_id": application_id,
+                "kind": act.kind,
+                "key": act.key,
+                "state": ActState.PENDING,
+                "payload": dict(act.payload),
+                "octets": act.octets,
+                "recipient": act.recipient,
+                "mail_id": act.mail_id,
+                "created_at": now,
+                "next_at": next_at or now,
+            }
+            if act.key in self._later.acts and message_id is not None:
+                self._later.again.add(message_id)
+            self._later.acts.setdefault(act.key, row)
 
     def _application(self, message_id: int, reading: Reading, decision: Decision, planned: Planned) -> int | None:
         if not decision.filed:
@@ -849,27 +896,27 @@ class Write:
             self._update(decision.application, decision)
             return decision.application
         candidate = decision.candidate
-        self.connection.execute(
-            sa.insert(applications).values(
-                id=message_id,
-                offer=decision.offer,
-                fingerprint=reading.fingerprint,
-                name=candidate.name if candidate else "",
-                given=candidate.given if candidate else "",
-                surname=candidate.surname if candidate else "",
-                folded_name=folded_name(candidate) if candidate else "",
-                address=candidate.address if candidate else None,
-                language=reading.language,
-                received_at=text(decision.received_at),
-                last_contact_at=text(decision.received_at),
-                timing=decision.timing,
-                status=decision.status or Status.INCOMPLETE,
-                missing=list(decision.missing),
-                notes=list(decision.notes),
-                path=planned.path,
-                folder=decision.folder,
-                withdrawn_at=text(decision.received_at) if decision.kind is Kind.WITHDRAWAL else None,
-            )
+        self._later.applications.append(
+            {
+                "id": message_id,
+                "offer": decision.offer,
+                "fingerprint": reading.fingerprint,
+                "name": candidate.name if candidate else "",
+                "given": candidate.given if candidate else "",
+                "surname": candidate.surname if candidate else "",
+                "folded_name": folded_name(candidate) if candidate else "",
+                "address": candidate.address if candidate else None,
+                "language": reading.language,
+                "received_at": text(decision.received_at),
+                "last_contact_at": text(decision.received_at),
+                "timing": decision.timing,
+                "status": decision.status or Status.INCOMPLETE,
+                "missing": list(decision.missing),
+                "notes": list(decision.notes),
+                "path": planned.path,
+                "folder": decision.folder,
+                "withdrawn_at": text(decision.received_at) if decision.kind is Kind.WITHDRAWAL else None,
+            }
         )
         return message_id
 
@@ -889,24 +936,28 @@ class Write:
     def _join(
         self, application_id: int, message_id: int, reading: Reading, decision: Decision, planned: Planned
     ) -> None:
-        for message_identifier in filter(None, (reading.message_id,)):
-            self._thread(message_identifier, application_id)
-        for document, stored_as in planned.documents:
-            self._supersede(application_id, document)
-            self.connection.execute(
-                sa.insert(documents).values(
-                    application_id=application_id,
-                    message_id=message_id,
-                    stored_as=stored_as,
-                    document=document.to_json(),
-                )
-            )
+        if reading.message_id:
+            self._later.threads.setdefault(reading.message_id, application_id)
+        if decision.application is not None:
+            for document, _ in planned.documents:
+                self._supersede(application_id, document)
+        last = {document.kind: rank for rank, (document, _) in enumerate(planned.documents)}
+        self._later.documents += [
+            {
+                "application_id": application_id,
+                "message_id": message_id,
+                "stored_as": stored_as,
+                "current": document.kind not in _SUPERSEDED or last[document.kind] == rank,
+                "document": document.to_json(),
+            }
+            for rank, (document, stored_as) in enumerate(planned.documents)
+        ]
         if decision.kind is Kind.WITHDRAWAL:
             self.note(Event("withdrawal", "", application_id, message_id))
 
     def _supersede(self, application_id: int, document: Document) -> None:
         """A newer CV or letter is the current one; the older stays beside it."""
-        if document.kind not in ("cv", "letter", "cv_and_letter"):
+        if document.kind not in _SUPERSEDED:
             return
         rows = self.connection.execute(
             sa.select(documents.c.id, documents.c.document).where(
@@ -916,13 +967,6 @@ class Write:
         older = [row.id for row in rows if row.document["kind"] == document.kind]
         if older:
             self.connection.execute(sa.update(documents).where(documents.c.id.in_(older)).values(current=False))
-
-    def _thread(self, message_identifier: str, application_id: int) -> None:
-        known = sa.select(threads.c.message_id).where(threads.c.message_id == message_identifier)
-        if self.connection.scalar(known) is None:
-            self.connection.execute(
-                sa.insert(threads).values(message_id=message_identifier, application_id=application_id)
-            )
 
     def note(self, happened: Event) -> None:
         """Something the digest tells."""
@@ -1074,11 +1118,135 @@ _PLACE = (
         folder_uid=sa.bindparam("number"),
     )
 )
+_DECIDED = (
+    sa.update(messages)
+    .where(messages.c.id == sa.bindparam("message"))
+    .values(
+        state=sa.bindparam("new_state"),
+        fingerprint=sa.bindparam("new_fingerprint"),
+        kind=sa.bindparam("new_kind"),
+        offer=sa.bindparam("new_offer"),
+        application_id=sa.bindparam("new_application"),
+        no_reply_reason=sa.bindparam("new_silence"),
+        why=sa.bindparam("new_why"),
+        doubt_from=sa.bindparam("new_from"),
+        decision=sa.bindparam("new_decision"),
+        decided_at=sa.bindparam("new_time"),
+    )
+)
+_NEW_APPLICATIONS, _NEW_DOCUMENTS = sa.insert(applications), sa.insert(documents)
+_NEW_ACTS, _NEW_THREADS = sa.insert(acts), sa.insert(threads)
+_KEYS: sa.BindParameter[str] = sa.bindparam("keys", expanding=True)
+_FACTS = sa.select(facts).where(facts.c.name.in_(sa.bindparam("names", expanding=True)))
+_KNOWN_KEYS = sa.select(acts.c.key).where(acts.c.key.in_(_KEYS))
+_KNOWN_THREADS = sa.select(threads.c.message_id).where(threads.c.message_id.in_(_KEYS))
+_KNOWN_UIDS = sa.select(messages.c.uid).where(
+    messages.c.mailbox == sa.bindparam("mailbox"),
+    messages.c.uidvalidity == sa.bindparam("uidvalidity"),
+    messages.c.uid.in_(sa.bindparam("uids", expanding=True)),
+)
+_RENUMBERED = (
+    sa.select(messages.c.sha256, messages.c.id)
+    .where(
+        messages.c.mailbox == sa.bindparam("mailbox"),
+        messages.c.uidvalidity != sa.bindparam("uidvalidity"),
+        messages.c.sha256.in_(sa.bindparam("sums", expanding=True)),
+        messages.c.folder.is_(None),
+    )
+    .order_by(messages.c.id)
+)
+# Which of these keys lead to an application, by the way in which they do.
+_KNOWN = {
+    "message": sa.select(messages.c.fingerprint).where(
+        messages.c.fingerprint.in_(_KEYS), messages.c.application_id.is_not(None)
+    ),
+    "thread": _KNOWN_THREADS,
+    "address": sa.select(applications.c.address).where(applications.c.address.in_(_KEYS)),
+    "name": sa.select(applications.c.folded_name).where(applications.c.folded_name.in_(_KEYS)),
+    "reply": sa.select(acts.c.mail_id).where(acts.c.mail_id.in_(_KEYS)),
+}
+_REPLIES = (acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None))
 _COUNT_REPLIES = sa.select(
-    sa.func.count().filter(acts.c.created_at >= sa.bindparam("day"), acts.c.recipient == sa.bindparam("to")),
     sa.func.count().filter(acts.c.created_at >= sa.bindparam("hour")),
     sa.func.count().filter(acts.c.created_at >= sa.bindparam("day")),
-).where(acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None), acts.c.created_at >= sa.bindparam("first"))
+).where(*_REPLIES, acts.c.created_at >= sa.bindparam("first"))
+_COUNT_TO = (
+    sa.select(acts.c.recipient, sa.func.count().label("number"))
+    .where(*_REPLIES, acts.c.created_at >= sa.bindparam("day"))
+    .where(acts.c.recipient.in_(sa.bindparam("to", expanding=True)))
+    .group_by(acts.c.recipient)
+)
+
+
+@dataclass(slots=True)
+class _Later:
+    """What was recorded and is not written yet: rows of tables; acts and threads by their key.
+
+    `again`: messages of which an act was written down before. It may be that nothing is left to do for them.
+    """
+
+    applications: list[dict[str, Any]] = field(default_factory=list)
+    decided: list[dict[str, Any]] = field(default_factory=list)
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    acts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    threads: dict[str, int] = field(default_factory=dict)
+    again: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What the store knows that the messages of a batch, `covered` by id, may have to do with.
+
+    `known` are keys of theirs that lead to an application or to a reply; the counts are of replies.
+    """
+
+    covered: set[int]
+    known: set[tuple[str, str]]
+    stopped: bool
+    last_hour: int
+    today: int
+    to_address: Counter[str]
+
+    def learn(self, reading: Reading, decision: Decision, planned: Iterable[Act], application_id: int | None) -> None:
+        """A message of the batch was recorded: those after it may have to do with it."""
+        if application_id is None:
+            return
+        self.known.update((by, key) for by, keys in _keys(reading).items() for key in keys if by != "thread")
+        if reading.message_id:
+            self.known.add(("thread", reading.message_id))
+        if decision.candidate is not None:
+            self.known.add(("name", folded_name(decision.candidate)))
+            self.known.add(("address", decision.candidate.address or ""))
+        for act in planned:
+            if act.kind in _REPLY_KINDS:
+                self.known.update((by, act.mail_id or "") for by in ("thread", "reply"))
+                self.last_hour += 1
+                self.today += 1
+                self.to_address[act.recipient or ""] += 1
+
+
+def _keys(reading: Reading) -> dict[str, list[str]]:
+    """By what a message is tied to an application, the surest first; "reply": as the copy of one of ours."""
+    candidate = reading.candidate
+    folded = folded_name(candidate) if candidate else ""
+    return {
+        "message": [reading.fingerprint],
+        "thread": list(reading.thread),
+        "address": [candidate.address] if candidate and candidate.address else [],
+        "name": [folded] if folded else [],
+        "reply": [reading.message_id] if reading.message_id else [],
+    }
+
+
+def _received(here: dict[str, Any], message: Arrived) -> dict[str, Any]:
+    return {
+        **here,
+        "sha256": message.sha256,
+        "size": message.size,
+        "uid": message.uid,
+        "internaldate": text(message.internaldate),
+        "state": "received",
+    }
 
 
 @dataclass(frozen=True, slots=True)
