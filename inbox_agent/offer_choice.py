@@ -224,6 +224,7 @@ def _folded(text: str) -> tuple[str, ...]:
     return tuple(_stem(word) for word in cut(text).words)
 
 
+@lru_cache(maxsize=20_000)
 def _stem(word: str) -> str:
     """Without the endings that gender and number make: "chargée", "chargés" and "chargé" are one."""
     for ending in ("trices", "trice", "teurs", "teur", "euses", "euse", "eurs", "eur", "ees", "ee", "es", "s", "e"):

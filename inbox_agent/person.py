@@ -336,7 +336,7 @@ def _in_text(text: str, address: str | None, no_names: Collection[str]) -> Perso
         return name
     for line in reversed(lines[-_LAST_LINES:]):
         pieces = re.split(r"\s+[-–|•·/]\s+|,\s|\t", line)
-        for piece in (*pieces[:2], re.split(r"[.!?,;:»\"]\s+", line)[-1].strip(' .»"')):
+        for piece in dict.fromkeys((*pieces[:2], re.split(r"[.!?,;:»\"]\s+", line)[-1].strip(' .»"'))):
             name = name_of(piece, address or "", no_names) if _NAME_LINE.match(piece.strip()) else None
             if name is not None and _plausible(name, address):
                 return name
