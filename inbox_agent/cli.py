@@ -265,7 +265,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     with _store(config) as installation:
         found = read_status(installation)
-    typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else found.in_words())
+    typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else found.in_words(installation.zone))
     raise typer.Exit(0 if found.well else 1)
 
 
@@ -330,7 +330,7 @@ def outbox(
                 typer.echo(box.send_again(installation, number))
             case _:
                 rows = box.listed(installation)
-                typer.echo(json.dumps(rows) if as_json else box.table(rows))
+                typer.echo(json.dumps(rows) if as_json else box.table(rows, installation.zone))
 
 
 @app.command()
@@ -355,7 +355,7 @@ def quarantine(
                 typer.echo(ward.release(installation, number))
             case _:
                 rows = ward.listed(installation)
-                typer.echo(json.dumps(rows) if as_json else ward.table(rows))
+                typer.echo(json.dumps(rows) if as_json else ward.table(rows, installation.zone))
 
 
 @app.command()

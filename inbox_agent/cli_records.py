@@ -61,6 +61,12 @@ def corrections(
     export: Annotated[
         Path | None, typer.Option(help="Write each corrected message with its label here, for inbox-agent evaluate.")
     ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="After the agent stopped for it: people did take out so many messages.")
+    ] = False,
+    put_back: Annotated[
+        bool, typer.Option("--put-back", help="After the same: messages that came back go to their folders again.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,9 +74,14 @@ def corrections(
     from inbox_agent.corrections_export import export_cases, listed, table  # noqa: PLC0415 - slow to import
 
     with _store(config) as installation:
+        if accept or put_back:
+            from inbox_agent.watch import BELIEVED, PUT_BACK, say  # noqa: PLC0415 - slow to import
+
+            typer.echo(say(installation, BELIEVED if accept else PUT_BACK))
+            return
         if export is None:
             rows = listed(installation)
-            typer.echo(json.dumps(rows, ensure_ascii=False) if as_json else table(rows))
+            typer.echo(json.dumps(rows, ensure_ascii=False) if as_json else table(rows, installation.zone))
             return
         written, lost = export_cases(installation, export)
     if as_json:

@@ -13,9 +13,10 @@ from inbox_agent.application import Kind
 from inbox_agent.errors import AgentError
 from inbox_agent.installation import connect_mailbox
 from inbox_agent.schema import applications, events, messages
-from inbox_agent.table import table_of
+from inbox_agent.table import minute, table_of
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from pathlib import Path
 
     from inbox_agent.execute import Account
@@ -39,12 +40,13 @@ def listed(installation: Installation) -> list[dict[str, Any]]:
         ]
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The list for a terminal."""
+def table(rows: list[dict[str, Any]], zone: tzinfo) -> str:
+    """The list for a terminal, in local time."""
     if not rows:
         return "Staff corrected nothing yet."
     columns = ("at", "number", "who", "what")
-    return table_of(columns, [[str(row[column] or "") for column in columns] for row in rows])
+    shown = [{**row, "at": minute(row["at"], zone)} for row in rows]
+    return table_of(columns, [[str(row[column] or "") for column in columns] for row in shown])
 
 
 def export_cases(installation: Installation, folder: Path) -> tuple[int, int]:

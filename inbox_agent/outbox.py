@@ -13,9 +13,11 @@ from inbox_agent.errors import AgentError
 from inbox_agent.holding import DESK, demand
 from inbox_agent.journal import REPLIES_RESUMED, REPLIES_STOPPED, text
 from inbox_agent.schema import messages
-from inbox_agent.table import table_of
+from inbox_agent.table import minute, table_of
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from inbox_agent.installation import Installation
     from inbox_agent.journal import PlannedAct
 
@@ -38,12 +40,13 @@ def listed(installation: Installation) -> list[dict[str, Any]]:
     ]
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The list for a terminal."""
+def table(rows: list[dict[str, Any]], zone: tzinfo) -> str:
+    """The list for a terminal, in local time."""
     if not rows:
         return "The outbox is empty: nothing was written yet."
     columns = ("id", "state", "way", "template", "to", "created_at", "result")
-    return table_of(columns, [[str(row[column] or "") for column in columns] for row in rows])
+    shown = [{**row, "created_at": minute(row["created_at"], zone)} for row in rows]
+    return table_of(columns, [[str(row[column] or "") for column in columns] for row in shown])
 
 
 def show(installation: Installation, number: int) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from inbox_agent.errors import AgentError
 from inbox_agent.fetch import spooled
 from inbox_agent.holding import demand
-from inbox_agent.table import table_of
+from inbox_agent.table import minute, table_of
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from pathlib import Path
 
     from inbox_agent.installation import Installation
@@ -31,12 +32,13 @@ def listed(installation: Installation) -> list[dict[str, Any]]:
     ]
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The list for a terminal."""
+def table(rows: list[dict[str, Any]], zone: tzinfo) -> str:
+    """The list for a terminal, in local time."""
     if not rows:
         return "Nothing is in quarantine."
     columns = ("id", "mailbox", "uid", "received_at", "size", "why")
-    return table_of(columns, [[str(row[column]) for column in columns] for row in rows])
+    shown = [{**row, "received_at": minute(row["received_at"], zone)} for row in rows]
+    return table_of(columns, [[str(row[column]) for column in columns] for row in shown])
 
 
 def octets_of(installation: Installation, number: int) -> Path:

@@ -14,16 +14,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from jinja2 import TemplateError, meta, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 
 from inbox_agent import board, digest, reply
 from inbox_agent.application import Candidate, Document, DocumentKind, DocumentState, Status, Timing, Where
 from inbox_agent.decision import ReplyTemplate
-from inbox_agent.errors import ConfigError, Fault
+from inbox_agent.errors import Fault
 from inbox_agent.listing import ApplicationRow, FiledPiece, ReplyState, offer_states
 from inbox_agent.offer import DeadlineDay, Offer
 from inbox_agent.shipped import shipped
-from inbox_agent.templates import Templates, load_templates
+from inbox_agent.templates import Templates, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -316,11 +316,8 @@ def check_templates(folder: Path | None = None) -> tuple[Fault, ...]:
     Reads files, sends nothing. Faults name the file and the line.
     """
     strange = tuple(_strange_files(folder)) if folder is not None else ()
-    try:
-        templates = load_templates(folder)
-    except ConfigError as error:
-        return (*strange, *error.faults)
-    faults = [*strange, *_unknown_variables(templates)]
+    templates, broken = compiled(folder)
+    faults = [*strange, *broken, *_unknown_variables(templates)]
     for language in reply.LANGUAGES:
         for name, template, view in reply_samples(language):
             faults += _trial(
@@ -348,6 +345,7 @@ def _strange_files(folder: Path) -> Iterator[Fault]:
             yield Fault(str(path), "file name", "no template of that name is ever used", remedy)
 
 
+_UNCOMPILED = (TemplateSyntaxError, UnicodeDecodeError)
 # What a template can get wrong when it runs: Jinja's own errors, and a filter given the wrong thing.
 _FAILURES = (TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError)
 
@@ -355,6 +353,8 @@ _FAILURES = (TemplateError, TypeError, ValueError, AttributeError, ArithmeticErr
 def _trial(template: str, sample: str, render: Callable[[], object]) -> list[Fault]:
     try:
         render()
+    except _UNCOMPILED:
+        return []  # Told already; the others are tried all the same.
     except _FAILURES as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
         file, place = (frames[-1].filename, f"line {frames[-1].lineno}") if frames else (template, "whole file")
@@ -369,8 +369,11 @@ def _unknown_variables(templates: Templates) -> Iterator[Fault]:
     for name in environment.list_templates():
         if environment.loader is None or not name.endswith(".j2"):
             continue
-        source, file, _ = environment.loader.get_source(environment, name)
-        tree = environment.parse(source, name)
+        try:
+            source, file, _ = environment.loader.get_source(environment, name)
+            tree = environment.parse(source, name)
+        except _UNCOMPILED:
+            continue
         known = _variables(name, templates)
         for variable in sorted(meta.find_undeclared_variables(tree) - known):
             lines = [found.lineno for found in tree.find_all(nodes.Name) if found.name == variable]

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from inbox_agent.decision import ActState
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE, Ledger, moment
 from inbox_agent.schema import acts, applications, digests, mailboxes
+from inbox_agent.table import minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
 
     from inbox_agent.installation import Installation
 
@@ -41,11 +43,14 @@ class Status:
         """For scripts."""
         return {"well": self.well, **asdict(self)}
 
-    def in_words(self) -> str:
-        """For a terminal."""
+    def in_words(self, zone: tzinfo) -> str:
+        """For a terminal, in local time."""
         ledger = self.ledger
         replies = ", ".join(f"{count} {state}" for state, count in sorted(self.replies.items())) or "none"
-        polls = ", ".join(f"{name} {at or 'never'}" for name, at in self.last_polls.items()) or "never"
+        polls = (
+            ", ".join(f"{name} {minute(at, zone) if at else 'never'}" for name, at in self.last_polls.items())
+            or "never"
+        )
         return "\n".join(
             (
                 "well" if self.well else "\n".join(f"WRONG  {trouble}" for trouble in self.troubles),
@@ -103,7 +108,8 @@ def _poll_troubles(installation: Installation, polls: dict[str, Any]) -> Iterato
             yield f"{section.name} was never read. Start the service, or run: inbox-agent once"
         elif _age(installation, row.polled_at) > timedelta(seconds=_STALE_INTERVALS * section.poll_seconds):
             yield (
-                f"{section.name} was last read at {row.polled_at}. Is the service running? systemctl status inbox-agent"
+                f"{section.name} was last read at {minute(row.polled_at, installation.zone)}. "
+                "Is the service running? systemctl status inbox-agent"
             )
         if row is not None and row.trouble:
             yield f"{section.name}: {row.trouble}"

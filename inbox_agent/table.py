@@ -1,14 +1,16 @@
-"""Tables for the terminal: rich's on a terminal, plain columns elsewhere."""
+"""Tables and moments for the terminal: rich's on a terminal, plain columns elsewhere."""
 
 from __future__ import annotations
 
 import io
 import shutil
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
 
 def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> str:
@@ -28,3 +30,8 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
     stream = io.StringIO()
     Console(file=stream, width=width, force_terminal=terminal, color_system=None, highlight=False).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+
+
+def minute(at: str, zone: tzinfo) -> str:
+    """A moment of the store as people read it: their own day and clock, "2024-02-13 18:04"."""
+    return f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M}"

@@ -72,13 +72,21 @@ def load_templates(folder: Path | None = None) -> Templates:
 
     Raises ConfigError with every file that cannot be compiled.
     """
+    templates, faults = compiled(folder)
+    if faults:
+        raise ConfigError(faults)
+    return templates
+
+
+def compiled(folder: Path | None = None) -> tuple[Templates, tuple[Fault, ...]]:
+    """See load_templates: those that can be compiled, and what is wrong with the others."""
     folders = [*([folder] if folder is not None else []), shipped("templates")]
     environment = _environment(FileSystemLoader([str(each) for each in folders]))
     names = tuple(name for name in environment.list_templates() if name.endswith(".j2"))
-    faults = tuple(fault for name in names if (fault := _syntax_fault(environment, name)) is not None)
-    if faults:
-        raise ConfigError(faults)
-    return Templates(environment, tuple(name for name in names if not name.rpartition("/")[2].startswith("_")))
+    wrong = {name: fault for name in names if (fault := _syntax_fault(environment, name)) is not None}
+    sound = (name for name in names if name not in wrong)
+    whole = tuple(name for name in sound if not name.rpartition("/")[2].startswith("_"))
+    return Templates(environment, whole), tuple(wrong.values())
 
 
 def _environment(loader: FileSystemLoader) -> Environment:
@@ -116,7 +124,9 @@ def _syntax_fault(environment: Environment, name: str) -> Fault | None:
             error.message or "syntax error",
             _REMEDY,
         )
-    except (TemplateError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        return Fault(name, f"octet {error.start}", "is not UTF-8", "Save the file as UTF-8.")
+    except TemplateError as error:
         return Fault(name, "file", str(error), _REMEDY)
     return None
 

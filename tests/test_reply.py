@@ -511,6 +511,25 @@ def test_a_template_that_does_not_compile_is_a_configuration_error(tmp_path):
     assert samples.check_templates(tmp_path) == raised.value.faults
 
 
+def test_every_fault_is_told_at_once_whatever_its_kind(tmp_path):
+    (tmp_path / "fr").mkdir()
+    (tmp_path / "fr" / "late.txt.j2").write_text("a\n{% if %}\n", encoding="utf-8")
+    (tmp_path / "fr" / "complete.txt.j2").write_text("x\n{{ candidat }}\n", encoding="utf-8")
+    (tmp_path / "fr" / "incomplete.txt.j2").write_bytes(b"Re\xe7u")
+    (tmp_path / "fr" / "withdrawn.txt.j2").write_text("{{ title | day }}", encoding="utf-8")
+    (tmp_path / "fr" / "perdue.txt.j2").write_text("", encoding="utf-8")
+
+    places = {(Path(fault.file).name, fault.place) for fault in samples.check_templates(tmp_path)}
+
+    assert places == {
+        ("late.txt.j2", "line 2"),
+        ("complete.txt.j2", "line 2"),
+        ("incomplete.txt.j2", "octet 2"),
+        ("withdrawn.txt.j2", "line 1"),
+        ("perdue.txt.j2", "file name"),
+    }
+
+
 def test_a_template_cannot_leave_its_sandbox(tmp_path):
     (tmp_path / "fr").mkdir()
     (tmp_path / "fr" / "late.txt.j2").write_text("{{ organisation.__class__.__mro__ }}", encoding="utf-8")
