@@ -26,7 +26,7 @@ from inbox_agent.installation import check_plausible, check_populated, note_popu
 from inbox_agent.journal import MAX_ATTEMPTS
 from inbox_agent.plan import Place, plan
 from inbox_agent.ports import Unread
-from inbox_agent.watch import begin, look_around, returned
+from inbox_agent.watch import begin, check_returning, look_around, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +80,7 @@ def run_pass(now: Pass) -> int:
     decided = _catch_up(now)
     _execute(now)
     uidvalidity, uids = _scope(now)
+    check_returning(installation, now.account, now.name, uids)
     fresh, withheld = _read_new(now, uidvalidity, uids)
     decided += fresh + _catch_up(now)
     _execute(now)

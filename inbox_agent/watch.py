@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from inbox_agent.application import Kind
 from inbox_agent.corrections import Saying, Word, carry_out, meaning_of
-from inbox_agent.decision import ActKind, ActState
-from inbox_agent.errors import AgentError, TryAgainError
+from inbox_agent.decision import Act, ActKind, ActState
+from inbox_agent.errors import AgentError, ImplausibleError, TryAgainError
 from inbox_agent.failpoint import reach
 from inbox_agent.fetch import batches, fetch
-from inbox_agent.journal import Event, text
-from inbox_agent.schema import acts, folders, messages, threads
+from inbox_agent.journal import Event, moment, text
+from inbox_agent.schema import acts, applications, folders, messages, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from inbox_agent.corrections import Meaning
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
     from inbox_agent.journal import Arrived, Write
-    from inbox_agent.ports import FolderState
+    from inbox_agent.ports import FolderState, Listed
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,12 @@ _BY_HAND = "déplacement dans la messagerie"
 _OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _FILED = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL)
 _AT_ONCE = 500  # hashes in one query
+# What a person takes out of our folders by hand in an hour: so many, or a tenth of what is there.
+_A_FEW, _SHARE = 5, 10
+_HOUR = timedelta(hours=1)
+# Facts of a mailbox, with when a person said it: they did take out so many; or, put them back where they were.
+BELIEVED, PUT_BACK = "believed", "put_back"
+_SAY_SO = "Nothing was changed. If people did that on purpose, say: inbox-agent corrections --accept"
 
 
 @dataclass(slots=True)
@@ -77,10 +84,14 @@ def look_around(installation: Installation, account: Account, name: str) -> None
             arrivals = [found for folder in changed for found in _differences(look, folder, tree.get(folder))]
             for folder, uidvalidity, arrived in arrivals:
                 _arrived(look, folder, uidvalidity, arrived)
-            for row in list(look.gone.values()):
+            gone = list(look.gone.values())
+            _check_gone(look, gone, set(tree))
+            for row in gone:
                 _gone(look, row, set(tree))
             if not look.put_off:
                 _save(look, tree)
+        if _said(look, PUT_BACK):
+            installation.journal.note_fact(f"{PUT_BACK}:{name}", "")
     finally:
         account.mailbox.select(account.folder)
 
@@ -93,6 +104,7 @@ def returned(
     if not known:
         return tuple(arrived)
     look = _Look(installation, account, name)
+    put_back = _said(look, PUT_BACK)
     new = []
     taken: set[int] = set()
     for message in arrived:
@@ -101,7 +113,10 @@ def returned(
             new.append(message)
             continue
         taken.add(row.id)
-        _came_back(look, row, uidvalidity, message.uid)
+        if put_back and _is_filed(row):
+            _put_back(look, row, uidvalidity, message.uid)
+        else:
+            _came_back(look, row, uidvalidity, message.uid)
     account.mailbox.select(account.folder)
     return tuple(new)
 
@@ -119,6 +134,18 @@ def _came_back(look: _Look, row: sa.Row[Any], uidvalidity: int, uid: int) -> Non
         )
         _touch(write, row)
     _log.info("moved-back message=%d", row.id)
+
+
+def _put_back(look: _Look, row: sa.Row[Any], uidvalidity: int, uid: int) -> None:
+    """A backup brought it back, a person says: it goes again to the folder where it was."""
+    move = Act(ActKind.MOVE, f"move:{row.id}:back{uidvalidity}.{uid}", {"folder": row.folder})
+    with look.installation.journal.transaction("put_back") as write:
+        here = {"uidvalidity": uidvalidity, "uid": uid, "state": "decided"}
+        nowhere = {"folder": None, "folder_uidvalidity": None, "folder_uid": None}
+        write.connection.execute(sa.update(messages).where(messages.c.id == row.id).values(**here, **nowhere))
+        write.plan([move], row.id, row.application_id)
+        _touch(write, row)
+    _log.info("put-back message=%d", row.id)
 
 
 def _left(look: _Look, row: sa.Row[Any]) -> bool:
@@ -140,6 +167,114 @@ def _left(look: _Look, row: sa.Row[Any]) -> bool:
     if state.uidvalidity != validity:
         return row.folder is not None and row.id not in {found.id for found in _renumbered(look, str(folder), state)}
     return not mailbox.list_uids(uid, uid)
+
+
+# --- more than people move ------------------------------------------------------------------------------
+
+
+def check_returning(installation: Installation, account: Account, name: str, uids: Sequence[int]) -> None:
+    """Before new mail is touched: have more filed messages come back than a person moves? Raises ImplausibleError.
+
+    A backup that is restored, or a mailbox that moves to another server, would otherwise be taken for staff who say of
+    each that it is no application.
+    """
+    look = _Look(installation, account, name)
+    if not uids or len(uids) <= (limit := _plausible(look)) or _said(look, BELIEVED) or _said(look, PUT_BACK):
+        return
+    if not (known := _filed_by_size(look)):
+        return
+    largest = installation.section(name).max_message_mb * 2**20
+    alike = [listed for listed in _listed(account, uids) if listed.size in known and listed.size <= largest]
+    if len(alike) <= limit:
+        return
+    import hashlib  # noqa: PLC0415 - seldom needed
+
+    back: set[int] = set()
+    for listed in alike:
+        account.mailbox.select(account.folder)
+        digests = [hashlib.sha256(octets).hexdigest() for _, octets in account.mailbox.fetch([listed.uid])]
+        same = (row for row in known[listed.size] if row.sha256 in digests and row.id not in back)
+        back |= {row.id for row in list(same)[:1] if _left(look, row)}
+        if len(back) > limit:
+            raise ImplausibleError(
+                f"more filed messages of {name} came back to {account.folder} than people move within an hour "
+                f"({len(alike)} look like it): was a backup restored, or the mailbox moved to another server? "
+                f"{_SAY_SO}; if they are to go back to their folders: inbox-agent corrections --put-back. "
+                "The agent goes on by itself when they are no longer there."
+            )
+    account.mailbox.select(account.folder)
+
+
+def _check_gone(look: _Look, gone: Sequence[sa.Row[Any]], tree: set[str]) -> None:
+    """The same of what left our folders for others: a tree that was renamed says nothing of anybody."""
+    limit = _plausible(look)
+    filed = [row for row in gone if _is_filed(row)]
+    if len(filed) <= limit or _said(look, BELIEVED):
+        return
+    elsewhere = 0
+    for row in filed:
+        elsewhere += _is_elsewhere(look, row, tree)
+        if elsewhere > limit:
+            raise ImplausibleError(
+                f"more filed messages of {look.name} left {look.target} for other folders than people move within an "
+                f"hour ({len(filed)} are gone from there): was the folder renamed, or the mailbox moved? "
+                f"{_SAY_SO}. The agent goes on by itself when they are back."
+            )
+
+
+def _plausible(look: _Look) -> int:
+    """How many more filed messages people may take out within this hour."""
+    since = text(look.installation.clock.now() - _HOUR)
+    there = sa.select(sa.func.count()).where(
+        messages.c.mailbox == look.name, messages.c.folder.is_not(None), messages.c.kind.in_(_FILED)
+    )
+    aside = (
+        sa.select(messages.c.told)
+        .join(applications, applications.c.id == messages.c.id)
+        .where(messages.c.mailbox == look.name, applications.c.set_aside_at > since)
+    )
+    with look.installation.journal.snapshot() as connection:
+        by_hand = len([told for told in connection.scalars(aside) if told and told.get("who") == _BY_HAND])
+        return max(0, max(_A_FEW, int(connection.scalar(there) or 0) // _SHARE) - by_hand)
+
+
+def _filed_by_size(look: _Look) -> dict[int, list[sa.Row[Any]]]:
+    """What is filed and lies in our folders, by size: what a server tells of a message without giving it."""
+    columns = [column for column in messages.c if not isinstance(column.type, sa.JSON)]
+    query = sa.select(*columns).where(
+        messages.c.mailbox == look.name, messages.c.folder.is_not(None), messages.c.kind.in_(_FILED)
+    )
+    found: dict[int, list[sa.Row[Any]]] = {}
+    with look.installation.journal.snapshot() as connection:
+        for row in connection.execute(query):
+            found.setdefault(row.size, []).append(row)
+    return found
+
+
+def _listed(account: Account, uids: Sequence[int]) -> Iterator[Listed]:
+    for batch in batches(account.mailbox, uids):
+        yield from batch
+
+
+def _is_filed(row: sa.Row[Any]) -> bool:
+    return row.kind in _FILED and row.application_id is not None
+
+
+def _said(look: _Look, fact: str) -> bool:
+    """Whether a person said so within the hour."""
+    at = look.installation.journal.fact(f"{fact}:{look.name}")
+    return at is not None and at != "" and look.installation.clock.now() - moment(at) < _HOUR
+
+
+def say(installation: Installation, fact: str) -> str:
+    """A person's word on what `check_returning` and `look_around` stopped for."""
+    now = text(installation.clock.now())
+    with installation.journal.transaction("said") as write:
+        for section in installation.config.mailboxes:
+            write.note_fact(f"{fact}:{section.name}", now)
+    if fact == PUT_BACK:
+        return "At the next poll, filed messages that came back go to their folders again."
+    return "For an hour, what people take out of the folders is believed, however much it is."
 
 
 # --- what is there --------------------------------------------------------------------------------------
