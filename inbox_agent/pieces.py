@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inbox_agent.application import Document, DocumentKind, DocumentState, Where
+from inbox_agent.application import Document, DocumentKind, DocumentState, Evidence, Where
 from inbox_agent.classify import classify, classify_body
 from inbox_agent.phrases import fold
 
@@ -38,6 +38,7 @@ _NO_DOCUMENTS = frozenset(
         "text/rfc822-headers",
     }
 )
+_OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
 _CVS = frozenset({DocumentKind.CV, DocumentKind.CV_AND_LETTER})
 _LETTERS = frozenset({DocumentKind.LETTER, DocumentKind.CV_AND_LETTER})
 
@@ -110,9 +111,9 @@ _OF_APPLICATIONS = re.compile(
 )
 
 
-def without_other_letters(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """Letters that speak of no post are of a mayor or a supplier, unless a CV lies beside them."""
-    if any(piece.is_cv for piece in pieces):
+def without_other_letters(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
+    """Letters that speak of no post are of a mayor or a supplier, unless a CV lies beside them or the mail does."""
+    if any(piece.is_cv for piece in pieces) or _OF_CANDIDATES.search(fold(said[:3000])):
         return pieces
     return tuple(
         dataclasses.replace(piece, document=dataclasses.replace(piece.document, kind=DocumentKind.OTHER))
@@ -120,6 +121,30 @@ def without_other_letters(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
         else piece
         for piece in pieces
     )
+
+
+_OF_CANDIDATES = re.compile(
+    r"\b(?:ma|mon|votre|your|my) (?:candidature|dossier de candidature|application)\b|lettre de motivation"
+    r"|cover letter|\bpostul|offre d.emploi|\bau poste d"
+)
+_ANNOUNCED = re.compile(
+    r"\b(?:voici|voila|voilou|ci-joint|joint|joins|joignant|envoie?|transmets|trouverez|pj|piece jointe|attached"
+    r"|here is)\b[^.!?\n]{0,30}\b(?:cv|c\.v|curriculum|resume)\b"
+    r"|\b(?:cv|curriculum)\b[^.!?\n]{0,20}\b(?:ci-joint|joint|en pj|en piece|attached)\b"
+)
+
+
+def as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
+    """The one attachment that nobody could read is the CV where the message says that it is there."""
+    attached = [piece for piece in pieces if piece.document.part != BODY_PART]
+    if len(attached) != 1 or attached[0].is_paper or not attached[0].by_name or not _ANNOUNCED.search(fold(said)):
+        return pieces
+    (one,) = attached
+    if one.document.state not in _OPAQUE and not one.document.media_type.startswith("image/"):
+        return pieces
+    why = (Evidence("announced_cv", "le message annonce un CV, et c’est la seule pièce", 2.0),)
+    document = dataclasses.replace(one.document, kind=DocumentKind.CV, why=why)
+    return tuple(dataclasses.replace(piece, document=document) if piece is one else piece for piece in pieces)
 
 
 def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool) -> Piece | None:
@@ -130,7 +155,7 @@ def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool) -> Piece
     octets = text.encode()
     document = Document(
         name=BODY_NAME,
-        kind=DocumentKind.LETTER,
+        kind=judged.kind,
         where=Where.FORWARDED if forwarded else Where.BODY,
         state=DocumentState.READ,
         pages=None,

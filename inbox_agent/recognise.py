@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,11 @@ from inbox_agent.person import (
     passed_on,
 )
 from inbox_agent.phrases import fold
-from inbox_agent.pieces import BODY_PART, letter_in_body, pieces_of, without_other_letters
+from inbox_agent.pieces import BODY_PART, as_announced, letter_in_body, pieces_of, without_other_letters
 from inbox_agent.quoting import Forwarded, Written, take_apart
 from inbox_agent.recipients import addressed
-from inbox_agent.rules import Speaks
-from inbox_agent.sight import Sight, bare_subject, is_forward_prefix, is_from, see
+from inbox_agent.rules import Place, Speaks
+from inbox_agent.sight import Sight, bare_subject, find_hits, is_forward_prefix, is_from, see
 from inbox_agent.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from inbox_agent.rules import Rules
 
 _EVIDENCE_SHOWN = 14
+_A_SENTENCE = 5  # words above a forwarded message; fewer only pass it on.
+_HEAD = 600  # characters at the head of a CV, where its owner's name stands.
 _SIGNED = 60  # characters at the end of a text, where people sign.
 _UNREAD = ("MIME structure unreadable", "cut after", "header section cut")  # of parse.py
 _SECOND_LETTER = 150  # words: a shorter body beside an attached letter goes with it.
@@ -124,8 +127,22 @@ def _case(
 ) -> _Case:
     written = take_apart(message.text)
     inner = _inner(message, written, staff)
+    if inner is not None and _speaks_for_himself(message, written, rules, staff):
+        inner = None
     body = written if inner is None else take_apart(inner.text)
     return _Case(message, extracts, offers, rules, staff, written, inner, body)
+
+
+_OF_ONESELF = ("applies", "encloses_papers", "asks_about_post", "chaser", "later", "withdraws", "internship")
+_OF_ANOTHER = ("somebody_else", "adviser_transmits", "acquaintance", "relative", "circulate_offer", "agency")
+
+
+def _speaks_for_himself(message: Message, written: Written, rules: Rules, staff: Staff) -> bool:
+    """Whether what is passed on, mostly our own offer, only goes with the sender's question or application."""
+    if any(staff.includes(address.addr_spec) for address in message.from_) or len(written.own.split()) < _A_SENTENCE:
+        return False
+    hits = find_hits(rules.recognition, [(Place.BODY, written.own)])
+    return any(cue in hits for cue in _OF_ONESELF) and not any(cue in hits for cue in _OF_ANOTHER)
 
 
 def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
@@ -184,20 +201,24 @@ def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | N
 
 def _sight(case: _Case) -> Sight:
     forwarded = case.inner is not None
-    pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded))
     text = case.text
     if not forwarded and case.written.below is not None and _own_again(case):
         text = f"{text}\n\n{case.written.below.text}"
+    said = f"{case.judged.subject}\n{text}"
+    pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded), said)
     body = letter_in_body(text, case.rules.documents, forwarded=forwarded)
     if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
         body = None
     if body is not None:
         pieces = (*pieces, body)
+    pieces = as_announced(pieces, said)
     recognition = case.rules.recognition
     to_us = addressed(case.judged, case.offers, case.staff, weights=recognition.weights)
     sight = see(case.judged, dataclasses.replace(case.body, own=text), pieces, to_us, recognition)
     is_own = _names_the_writer(case, sight)
-    sight = dataclasses.replace(sight, own_cv=is_own is True, others_cv=is_own is False)
+    sight = dataclasses.replace(
+        sight, own_cv=is_own is True, others_cv=is_own is False, several_owners=_several_owners(case, sight)
+    )
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
     if service is not None:
         sight = dataclasses.replace(sight, notes=(*sight.notes, f"service de l’emploi ({service})"))
@@ -207,11 +228,14 @@ def _sight(case: _Case) -> Sight:
 def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     """True where the CVs bear the sender's first name, False where nothing names their owners, None in between."""
     no_names = case.rules.recognition.lists["no_names"]
-    owners = [name_on_paper(piece.text, no_names) for piece in sight.cvs if not piece.by_name]
+    papers = [piece for piece in sight.cvs if not piece.by_name]
     sender = next(iter(case.judged.from_), None)
     writer = name_of(sender.name, sender.addr_spec, no_names) if sender is not None else None
-    if not owners or sender is None or writer is None:
+    if not papers or sender is None or writer is None:
         return None
+    if all(writer.folded <= set(re.findall(r"[a-z]+", fold(piece.text[:_HEAD]))) for piece in papers):
+        return True
+    owners = [name_on_paper(piece.text, no_names) for piece in papers]
     found = [owner for owner in owners if owner is not None]
     shown = fold(f"{sender.name} {sender.addr_spec}")
     if len(found) < len(owners):
@@ -221,6 +245,16 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     shown += fold(f"{case.text[-_SIGNED:]} {case.body.signature}")
     words = [word for owner in found for word in owner.folded if len(word) > 2]  # noqa: PLR2004 initials are in any text
     return None if any(word in shown for word in words) else False
+
+
+def _several_owners(case: _Case, sight: Sight) -> bool:
+    """Whether two CVs bear names that have no word in common."""
+    no_names = case.rules.recognition.lists["no_names"]
+    owners = [name_on_paper(piece.text, no_names) for piece in sight.cvs[:4] if not piece.by_name]
+    found = [owner.folded for owner in owners if owner is not None]
+    return any(not one & other for at, one in enumerate(found) for other in found[at + 1 :]) or (
+        len(found) > 1 and len({owner.given for owner in owners if owner is not None}) > 1
+    )
 
 
 def _own_again(case: _Case) -> bool:
@@ -297,14 +331,15 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         _no_reply(address, recognition.lists["no_reply_names"]) or guards.is_system_name(address.addr_spec)
         for address in message.from_
     )
-    if board is None and not by_machine:
+    relayed = board is not None or by_machine or (sight.institution and sight.has("somebody_applied"))
+    if not relayed:
         return None
     weight = recognition.weights["job_board_sender"]
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
     if sight.has("board_passes_on"):
         return _passed_on_by_board(case, sight, shown)
     if sight.cvs and (board or sight.has("applies", "encloses_papers", "subject_application")):
-        return Verdict(Kind.APPLICATION, ("cv", "job_board_sender"), evidence=shown)
+        return Verdict(Kind.APPLICATION, ("cv", "job_board_sender"), evidence=shown, third_party=board is not None)
     if board and sight.has("newsletter", "advert"):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
     if board and is_from(message.from_, recognition.lists["employment_services"]) is None:
@@ -318,6 +353,10 @@ def _passed_on_by_board(case: _Case, sight: Sight, shown: tuple[Evidence, ...]) 
     if sight.papers or named:
         note = ("reçue par un site d’emploi",)
         return Verdict(Kind.APPLICATION, because, evidence=shown, notes=note, third_party=True)
+    if sight.in_subject("somebody_applied"):
+        return dataclasses.replace(
+            verdict.doubt("un site annonce une candidature qu’il faut aller y chercher", *because), evidence=shown
+        )
     if sight.has("newsletter", "advert"):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
     if shown:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, Evidence
+from inbox_agent.given_names import GIVEN_NAMES
 from inbox_agent.offer import PUBLIC_DOMAINS
 from inbox_agent.person import name_of
 from inbox_agent.phrases import Words, cut, fold
@@ -34,9 +36,11 @@ _PREFIX = re.compile(
 _FORWARD_PREFIXES = frozenset({"tr", "fwd", "fw", "wg", "i", "transf", "transfert"})
 _LINK = re.compile(r"https?://(?P<host>[\w.-]{3,120})(?P<path>/[^\s<>\"')\]]{0,300})?", re.IGNORECASE)
 _WE = frozenset({"nous", "notre", "nos", "our", "we", "us"})
+_FAMILIAR = frozenset({"tu", "te", "toi", "ton", "ta", "tes"})
 _I = frozenset({"je", "j", "mon", "ma", "mes", "moi", "me", "m", "i", "my"})
 _PLAINLY_NAMED = 0.7  # confidence of classify.py, 0 to 1
-_A_BARE_SUBJECT = 6  # words
+_A_BARE_SUBJECT = 4  # words
+_A_TELLING_NAME = 6  # letters of a site's name; shorter ones are words too.
 _CONTENT_CHARACTERS = 2500  # of an attachment that is no paper: its first page says what it is.
 
 
@@ -77,9 +81,12 @@ class Sight:
     for_oneself: bool
     weights: Mapping[str, float]
     institution: bool = False
-    names_trade: bool = False
+    familiar: bool = False
+    trade_in_subject: bool = False
+    says_trade: bool = False
     own_cv: bool = False
     others_cv: bool = False
+    several_owners: bool = False
     scores: Mapping[Speaks, float] = field(default_factory=dict)
 
     def has(self, *cues: str) -> bool:
@@ -227,7 +234,9 @@ def see(
             is_institution(address, rules.lists["no_names"], rules.lists["shared_names"])
             for address in message.from_[:1]
         ),
-        names_trade=names_trade(subject, said, rules.lists["trades"]),
+        familiar=bool(_FAMILIAR & set(cut(said).words)),
+        trade_in_subject=trade_in_subject(subject, rules.lists["trades"]),
+        says_trade=says_trade(said, rules.lists["trades"]),
         scores=scores_of(hits),
     )
 
@@ -236,21 +245,27 @@ def is_institution(address: Address, no_names: Collection[str], shared: Collecti
     """Whether an organisation's own address shows no person's name."""
     if not address.domain or address.domain in PUBLIC_DOMAINS:
         return False
-    if name_of(address.name, address.addr_spec, no_names) is not None:
+    local, domain = fold(address.addr_spec.partition("@")[0]), fold(address.domain)
+    words = [word for word in re.findall(r"[a-z]+", fold(address.name)) if len(word) > 2]  # noqa: PLR2004 particles
+    if any(word in GIVEN_NAMES or (word in local and word not in shared) for word in words):
         return False
-    local = re.split(r"[.\-_+\d]", address.addr_spec.partition("@")[0])[0]
-    return bool(address.name) or local in shared
-
-
-def names_trade(subject: str, text: str, trades: Collection[str]) -> bool:
-    """Whether a short subject is a trade ("plombier chauffagiste"), or the sender says to be of one."""
-    words = cut(subject).words
-    if 0 < len(words) <= _A_BARE_SUBJECT and any(_is_trade(word, trades) for word in words):
+    if re.split(r"[.\-_+\d]", local)[0] in shared or any(len(word) > 3 and word in domain for word in words):  # noqa: PLR2004
         return True
-    said = cut(text).words
+    return bool(address.name) and name_of(address.name, address.addr_spec, no_names) is None
+
+
+def trade_in_subject(subject: str, trades: Collection[str]) -> bool:
+    """Whether a short subject is a trade: "plombier chauffagiste"."""
+    words = cut(subject).words
+    return 0 < len(words) <= _A_BARE_SUBJECT and any(_is_trade(word, trades) for word in words)
+
+
+def says_trade(text: str, trades: Collection[str]) -> bool:
+    """Whether the sender says to be of a trade: "je suis comptable"."""
+    words = cut(text).words
     return any(
-        word in ("suis", "am") and any(_is_trade(near, trades) for near in said[at + 1 : at + 3])
-        for at, word in enumerate(said)
+        word in ("suis", "am") and any(_is_trade(near, trades) for near in words[at + 1 : at + 3])
+        for at, word in enumerate(words)
     )
 
 
@@ -292,9 +307,28 @@ def cloud_links(text: str, html: str | None, hosts: Collection[str]) -> tuple[st
 
 
 def is_from(addresses: Iterable[Address], domains: Collection[str]) -> str | None:
-    """The first of these domains that one of the addresses is under, or None."""
+    """The first of these domains that one of the addresses is under, or None; an entry may be a whole address.
+
+    The name of a site counts under any top-level domain: hellowork.fr is hellowork.com.
+    """
+    names = _site_names(frozenset(domains))
     for address in addresses:
-        for domain in domains:
-            if address.domain == domain or address.domain.endswith("." + domain):
+        labels = address.domain.split(".")
+        for domain in (".".join(labels[at:]) for at in range(len(labels))):
+            if domain in domains:
                 return domain
+        if address.addr_spec in domains:
+            return address.addr_spec
+        for label in labels[-3:-1]:
+            if label in names:
+                return address.domain
     return None
+
+
+@lru_cache(maxsize=8)
+def _site_names(domains: frozenset[str]) -> frozenset[str]:
+    labels = (domain.split(".")[-2] for domain in domains if "@" not in domain and domain.count(".") == 1)
+    return frozenset(label for label in labels if len(label) >= _A_TELLING_NAME and label not in PUBLIC_NAMES)
+
+
+PUBLIC_NAMES = frozenset({"talent", "icloud", "monster", "google", "dropbox"})  # words, or providers of mailboxes too

@@ -6,6 +6,7 @@ application is never judged as anything else without a doubt; what is plainly no
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ _BUSINESS = (
 )
 _OPAQUE = (DocumentState.SCANNED, DocumentState.LOCKED, DocumentState.DAMAGED)
 _NAMED_PAPERS = ("cv", "resume", "curriculum", "lettre", "letter", "candidature")
+_AS_ASKED = ("comme", "que vous m", "vous m", "vous me", "suite a votre demande", "conformement", "as requested")
 _OTHER_DATES = (
     "report", "decal", "deplacer", "repouss", "resched", "autre date", "autre jour", "autre creneau", "autre moment",
     "semaine prochaine", "another day", "another date", "another time",
@@ -70,6 +72,7 @@ def of_a_person(sight: Sight) -> Verdict:
         _to_many,
         _plainly_other,
         _business,
+        _of_several,
         _somebody_else,
         _afterwards,
         _of_another,
@@ -128,17 +131,22 @@ _AGAINST = (
     "volunteers",
     "about_our_candidacy",
 )
+_BARE_WORDS = ("cv", "curriculum vitae", "resume")
 _NOTE, _SHORT_NOTE = 25, 12  # words; a CV that hardly anything is said about is sent to be hired.
 
 
 def wants_work(sight: Sight) -> float:
     """How plainly somebody wants to be hired, by words and papers."""
     said = sum(weight for cue, weight in _WANTS.items() if declares(sight, cue))
+    if sight.has("subject_application") and fold(sight.hits["subject_application"].quote) in _BARE_WORDS:
+        said -= _WANTS["subject_application"]  # "CV": it says what came, not why.
     length = len(sight.own.split())
     bare = 2.5 if length < _SHORT_NOTE else 1.0 if length < _NOTE else 0.0
     for_work = sight.has("the_job", "subject_application", "applies", "seeks_work")
     own = 1.5 * (sight.own_cv and for_work) + bare * bool(sight.cvs)
-    return said + own + 3.0 * bool(sight.letters) + 2.0 * sight.names_trade
+    attached = any(piece.document.part != BODY_PART for piece in sight.letters)
+    letter = 3.0 if attached else 2.0 * bool(sight.letters)
+    return said + own + letter + 2.0 * sight.trade_in_subject + 1.0 * sight.says_trade
 
 
 def wants_else(sight: Sight) -> float:
@@ -148,12 +156,13 @@ def wants_else(sight: Sight) -> float:
     """
     found = sorted((_weight_against(sight, cue) for cue in _AGAINST if cue in sight.hits), reverse=True)
     said = sum(found[:1]) + 0.5 * len(found[1:])
-    return said + 2.0 * (sight.institution or sight.we) + 2.0 * sight.others_cv
+    return said + 2.0 * sight.institution + 1.0 * sight.we + 2.0 * sight.others_cv
 
 
 def _weight_against(sight: Sight, cue: str) -> float:
     hit = sight.hits[cue]
-    return hit.cue.weight * (0.6 if _said_once(sight, cue) and not sight.institution else 1.0)
+    in_passing = bool(sight.cvs) and _said_once(sight, cue) and not sight.institution
+    return hit.cue.weight * (0.6 if in_passing else 1.0)
 
 
 def _their_data(sight: Sight) -> Verdict | None:
@@ -169,6 +178,8 @@ def _withdrawal(sight: Sight) -> Verdict | None:
         return None
     if sight.cvs and not sight.in_subject("withdraws"):
         return None
+    if sight.has("governance", "another_purpose", "volunteers") and not sight.has("the_job", "interview"):
+        return None  # A seat, a prize, a stand.
     if sight.has("interview") and _moves(sight):
         return None
     if not (_speaks_of_candidature(sight) or sight.has("mentions_post") or _speaks_of_work(sight)):
@@ -199,7 +210,8 @@ def _written_by_a_machine(sight: Sight) -> Verdict | None:
         return None
     if _says_plainly(sight, "out_of_office") and not sight.has("chaser", "adds"):
         return Verdict(Kind.AUTOMATIC, ("out_of_office",))
-    if _says_plainly(sight, "receipt") and not (sight.answers and sight.has("chaser", "thanks")):
+    human = sight.question and "automati" not in fold(sight.own)
+    if _says_plainly(sight, "receipt") and not human and not (sight.answers and sight.has("chaser", "thanks")):
         return Verdict(Kind.AUTOMATIC, ("receipt",))
     return None
 
@@ -223,16 +235,22 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     if sight.has("private") and not sight.attached and not (sight.has("the_job") and declares(sight, "applies")):
         return Verdict(Kind.OTHER, ("private",))
     because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
-    if not because:
+    if not because or (not sight.papers and _seeks_work(sight)):
         return None
     says_so = declares(sight, "applies") or sight.own_cv or sight.has("adds", "chaser", "applied_before")
     for_a_job = sight.has("the_job") and says_so
     letters = [piece for piece in sight.letters if piece.document.part != BODY_PART]
     if (for_a_job and not sight.others_cv) or (letters and not sight.has("supplier")):
         return None
-    if len(because) == 1 and sight.cvs and not sight.others_cv and not sight.we and _said_once(sight, because[0]):
+    if sight.cvs and not sight.others_cv:
         return _for_what(sight)
     return Verdict(Kind.OTHER, because)
+
+
+def _seeks_work(sight: Sight) -> bool:
+    """Whether a person asks to be hired, whatever else is spoken of."""
+    asks = declares(sight, "applies", "spontaneous", "internship", "seeks_work") or sight.in_subject("seeks_work")
+    return asks and sight.for_oneself and not sight.institution and wants_work(sight) >= wants_else(sight) - WEAK
 
 
 def _said_once(sight: Sight, cue: str) -> bool:
@@ -249,7 +267,7 @@ def _business(sight: Sight) -> Verdict | None:
     applying = first_person(sight)
     papers = papers_weight(sight)
     speaks = sight.has("applies", "encloses_papers", "internship")
-    if _own_application(sight):
+    if _own_application(sight) or (because == ("meeting",) and sight.has("interview") and sight.for_oneself):
         return None
     if not speaks:
         if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
@@ -270,6 +288,8 @@ def _business(sight: Sight) -> Verdict | None:
         return Verdict(Kind.OTHER, because)
     if applying < other and not papers:
         return Verdict(Kind.OTHER, because)
+    if sight.cvs:
+        return _for_what(sight)
     return doubt("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
 
 
@@ -331,6 +351,17 @@ def _by_an_adviser(sight: Sight) -> Verdict:
     return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
 
 
+def _of_several(sight: Sight) -> Verdict | None:
+    """CVs of several people: an organisation's are what it offers, a person's are to be sorted out."""
+    if len(sight.cvs) < 2 or not sight.several_owners:  # noqa: PLR2004 two of one person are two versions
+        return None
+    if sight.has("employment_adviser"):
+        return None
+    if sight.institution and not declares(sight, "applies"):
+        return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
+    return doubt("les CV de plusieurs personnes en un seul message", "cv")
+
+
 def _others_papers(sight: Sight) -> Verdict:
     """A CV that is not the writer's, without a word of who applies: an adviser's work, or a person's to sort out."""
     if sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else"):
@@ -352,11 +383,11 @@ def _afterwards(sight: Sight) -> Verdict | None:
     if chases and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
     # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
-    vague = adds and fold(sight.hits["adds"].quote).startswith("comme")
+    vague = adds and fold(sight.hits["adds"].quote).startswith(_AS_ASKED)
     pieces = sight.letters if vague else sight.papers
     concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("encloses_papers", "mentions_post")
     if vague and not (sight.answers or before):
-        return None
+        return Verdict(Kind.FOLLOW_UP, because) if sight.letters and not sight.cvs else None
     if adds and concerned and (sight.attached or sight.answers or before or sight.links):
         return Verdict(Kind.FOLLOW_UP, because)
     if adds and (sight.has("encloses_papers") or sight.has("subject_application")):
@@ -376,7 +407,7 @@ def _moves(sight: Sight) -> bool:
 
 def _about_the_interview(sight: Sight) -> Verdict:
     """Whoever confirms an interview follows up; whoever asks about it is answered by a person."""
-    if sight.question and not _moves(sight):
+    if sight.question and not _moves(sight) and "confirm" not in fold(sight.own):
         return Verdict(Kind.ENQUIRY, ("interview", "question_mark"))
     return Verdict(Kind.FOLLOW_UP, ("interview",))
 
@@ -404,28 +435,38 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
     return Verdict(Kind.FOLLOW_UP, because) if replaces else None
 
 
+# What we write to somebody who has applied; an offer that we sent out says "candidatures" as well.
+_OUR_ANSWER = re.compile(
+    r"(?:votre|vos|ta|your|ma|mon|my) (?:candidature|dossier|cv|lettre|entretien|application|interview)"
+    r"|(?:un|l'|l’|the|an) ?(?:entretien|interview)\b"
+)
+
+
 def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     """An answer to a mail of ours without words that tell: its pieces and what it answers do."""
-    beneath = fold(sight.quoted[:6000])
-    known = any(word in beneath for word in ("candidature", "application", "entretien", "interview"))
+    known = _OUR_ANSWER.search(fold(sight.quoted[:6000])) is not None
     if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
     if sight.cvs and not (sight.message.in_reply_to or sight.quoted.strip()):
         return None  # "Re: annonce" typed as a subject: it answers no mail.
+    if whole and sight.quoted.strip() and not known and not sight.has("adds", "applied_before"):
+        return None  # What we wrote was no answer to an application.
     if sight.papers:
         return Verdict(Kind.FOLLOW_UP, ("thread", "cv", "letter"))
     if sight.has("asks_about_post") and sight.question:
         return None
-    if (known or sight.has("subject_application", "applied_before")) and not sight.has(*_BUSINESS):
+    if sight.has("later") or (sight.familiar and not first_person(sight)):
+        return None
+    if (known or sight.has("subject_application", "applied_before")) and wants_else(sight) < FAIR:
         return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
     return None
 
 
 def _of_another(sight: Sight) -> Verdict | None:
     """A question about something else, or the offer of one who wants to sell, to write or to be elected."""
-    if sight.papers or sight.answers or first_person(sight) >= STRONG or sight.has("internship", "spontaneous"):
+    if sight.papers or first_person(sight) >= STRONG or sight.has("internship", "spontaneous"):
         return None
-    if wants_else(sight) < FAIR + first_person(sight):
+    if wants_else(sight) < FAIR + first_person(sight) + 2 * sight.answers:
         return None
     return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
 
@@ -503,7 +544,8 @@ def _for_what(sight: Sight) -> Verdict:
     if wants >= other + 0.5 and wants >= WEAK:
         return application
     because = tuple(cue for cue in _AGAINST if sight.has(cue))
-    if because and other >= FAIR and (wants < FAIR or (sight.institution and other > wants)):
+    plainly = sight.institution or any(map(sight.in_subject, because))
+    if because and other >= FAIR and (wants < FAIR or (plainly and other > wants)):
         return Verdict(Kind.OTHER, because)
     if because:
         return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
