@@ -29,7 +29,7 @@ from inbox_agent.journal import COPIES_COME, REPLIES_STOPPED, SENDING_RESTS, SEN
 from inbox_agent.ports import Moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from inbox_agent.journal import Journal, PlannedAct
@@ -46,6 +46,7 @@ _REST = timedelta(minutes=10)
 # A proof that fails so often is none: a mail is not sent each quarter of an hour for four days.
 _PROOFS = 3
 _REFUSALS_IN_A_ROW = 3  # temporary ones; then the server is left alone until the next pass
+_CLAIMED_AT_ONCE = 10  # mails that still go out after somebody has stopped the replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +153,11 @@ def _file(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
 
 
 def _file_one(world: World, act: PlannedAct) -> None:
-    folder = PurePosixPath(act.payload["path"])
-    for source, name in act.payload["files"]:
-        reach("file.put.before")
-        world.files.put(world.spool / (act.mailbox or "") / source, folder / name)
+    spool = world.spool / (act.mailbox or "")
+    reach("file.put.before")
+    world.files.put_all(
+        [(spool / source, name) for source, name in act.payload["files"]], PurePosixPath(act.payload["path"])
+    )
     reach("file.put.after")
 
 
@@ -291,19 +293,39 @@ def _found(account: Account, folders: Sequence[str | None], mail_id: str) -> boo
 
 
 def _send(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
-    refusals = 0
     for act in acts:
         if act.state is ActState.IN_DOUBT:
             _settle(journal, world, act)
-        elif world.sender is None:
+    fresh = [act for act in acts if act.state is not ActState.IN_DOUBT]
+    for start in range(0, len(fresh), _CLAIMED_AT_ONCE):
+        if not _send_some(journal, world, fresh[start : start + _CLAIMED_AT_ONCE]):
+            return
+
+
+def _send_some(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> bool:
+    """Claim and offer a few; whether the server may be asked for more."""
+    if world.sender is None:
+        for act in acts:
             journal.postpone(act, "no [smtp] is configured")
-        elif refusals < _REFUSALS_IN_A_ROW and not _held(journal, world, act) and journal.claim(act):
-            refusals = 0 if _submit(journal, world, world.sender, act) else refusals + 1
+        return True
+    said = journal.facts(SENDING_RESTS, SENDING_TROUBLE, REPLIES_STOPPED)
+    claimed = journal.claim([act for act in acts if not _held(said, world, act)])
+    refusals = 0
+    for rank, act in enumerate(claimed, start=1):
+        if _submit(journal, world, world.sender, act):
+            refusals = 0
+            if said.pop(SENDING_TROUBLE, ""):
+                _work_again(journal)
+            continue
+        refusals += 1
+        if refusals == _REFUSALS_IN_A_ROW or _held(journal.facts(SENDING_RESTS), world, act):
+            journal.unclaim(claimed[rank:])
+            return False
+    return True
 
 
-def _held(journal: Journal, world: World, act: PlannedAct) -> bool:
+def _held(said: Mapping[str, str], world: World, act: PlannedAct) -> bool:
     """Whether it has to wait: replies are stopped until a person acts, or the server refused our login just now."""
-    said = journal.facts(SENDING_RESTS, REPLIES_STOPPED)
     rests_until = said.get(SENDING_RESTS)
     if rests_until and world.clock.now() < datetime.fromisoformat(rests_until):
         return True
@@ -342,7 +364,6 @@ def _submit(journal: Journal, world: World, sender: Sender, act: PlannedAct) -> 
         return False
     else:
         journal.sent(act, answer, _KEEP_AFTER if _is_kept(world, act) else None)
-        _work_again(journal)
     return True
 
 
@@ -353,10 +374,9 @@ def _rest(journal: Journal, world: World, trouble: str) -> None:
 
 
 def _work_again(journal: Journal) -> None:
-    if journal.fact(SENDING_TROUBLE):
-        with journal.transaction("rest") as write:
-            write.note_fact(SENDING_RESTS, "")
-            write.note_fact(SENDING_TROUBLE, "")
+    with journal.transaction("rest") as write:
+        write.note_fact(SENDING_RESTS, "")
+        write.note_fact(SENDING_TROUBLE, "")
 
 
 def _settle(journal: Journal, world: World, act: PlannedAct) -> None:

@@ -375,10 +375,16 @@ class Journal:
             row = connection.execute(_acts_query().where(acts.c.id == number)).one_or_none()
         return None if row is None else _planned(row)
 
-    def claim(self, act: PlannedAct) -> bool:
-        """Take a pending mail for sending; False when another process has it."""
+    def claim(self, pending: Sequence[PlannedAct]) -> tuple[PlannedAct, ...]:
+        """Take pending mails for sending; those of them that no other process has."""
         with self.transaction("claim") as write:
-            return write.change(act.id, ActState.PENDING, ActState.SENDING)
+            return write.claim(pending)
+
+    def unclaim(self, claimed: Sequence[PlannedAct]) -> None:
+        """Mails that were claimed and not offered to any server wait again."""
+        if claimed:
+            with self.transaction("unclaim") as write:
+                write.unclaim(claimed)
 
     def in_doubt(self, act: PlannedAct) -> None:
         """The final dot goes out next: from here on only evidence, or 250, says what happened."""
@@ -640,11 +646,10 @@ class Write:
             sa.update(messages).where(messages.c.id == message_id).values(state="done", kind=Kind.OTHER)
         )
 
-    def published(self, application_id: int, revision: int) -> None:
-        """The archive tells this revision of an application."""
-        self.connection.execute(
-            sa.update(applications).where(applications.c.id == application_id).values(written_revision=revision)
-        )
+    def published(self, revisions: Mapping[int, int]) -> None:
+        """The archive tells these revisions of applications, by their numbers."""
+        rows = [{"application": number, "told": revision} for number, revision in revisions.items()]
+        self.connection.execute(_PUBLISHED, rows)
 
     # --- deciding -----------------------------------------------------------------------------------
 
@@ -983,21 +988,22 @@ class Write:
 
     # --- acts ---------------------------------------------------------------------------------------
 
-    def change(self, act_id: int, before: ActState, after: ActState) -> bool:
-        """Change a state that is as expected; False when it is not."""
-        changed = self.connection.execute(
-            sa.update(acts).where(acts.c.id == act_id, acts.c.state == before).values(state=after)
-        )
-        return changed.rowcount == 1
+    def claim(self, pending: Sequence[PlannedAct]) -> tuple[PlannedAct, ...]:
+        """See Journal.claim."""
+        ids = [act.id for act in pending]
+        free = set(self.connection.scalars(_PENDING, {"ids": ids}))
+        self.connection.execute(_CLAIM, {"ids": list(free), "before": ActState.PENDING, "after": ActState.SENDING})
+        return tuple(act for act in pending if act.id in free)
+
+    def unclaim(self, claimed: Sequence[PlannedAct]) -> None:
+        """See Journal.unclaim."""
+        ids = [act.id for act in claimed]
+        self.connection.execute(_CLAIM, {"ids": ids, "before": ActState.SENDING, "after": ActState.PENDING})
 
     def doubt(self, act: PlannedAct, now: str) -> None:
         """See Journal.in_doubt. The moment is kept: evidence is looked for from then on."""
         payload = {**act.payload, "in_doubt_at": now}
-        self.connection.execute(
-            sa.update(acts)
-            .where(acts.c.id == act.id, acts.c.state == ActState.SENDING)
-            .values(state=ActState.IN_DOUBT, payload=payload)
-        )
+        self.connection.execute(_DOUBT, {"act": act.id, "told": payload})
 
     def finish(self, act: PlannedAct, state: ActState, result: str, now: str) -> None:
         """An act is over; so is its message when it was the last one."""
@@ -1083,19 +1089,10 @@ class Write:
 
     def touch(self, *applications_: int) -> None:
         """Something about applications changed: candidature.json, register and board are due."""
-        self.connection.execute(
-            sa.update(applications)
-            .where(applications.c.id.in_(applications_))
-            .values(revision=applications.c.revision + 1)
-        )
+        self.connection.execute(_TOUCH, {"ids": applications_})
 
     def _close_message(self, *messages_: int) -> None:
-        still_open = sa.exists().where(acts.c.message_id == messages.c.id, acts.c.state.in_(_OPEN_STATES))
-        self.connection.execute(
-            sa.update(messages)
-            .where(messages.c.id.in_(messages_), messages.c.state == "decided", ~still_open)
-            .values(state="done")
-        )
+        self.connection.execute(_CLOSE, {"ids": messages_})
 
 
 # Statements of every message, built once: SQLAlchemy then finds their text without walking them again.
@@ -1117,6 +1114,30 @@ _PLACE = (
         folder_uidvalidity=sa.bindparam("validity"),
         folder_uid=sa.bindparam("number"),
     )
+)
+_IDS: sa.BindParameter[int] = sa.bindparam("ids", expanding=True)
+_PENDING = sa.select(acts.c.id).where(acts.c.id.in_(_IDS), acts.c.state == ActState.PENDING).with_for_update()
+_CLAIM = (
+    sa.update(acts)
+    .where(acts.c.id.in_(_IDS), acts.c.state == sa.bindparam("before"))
+    .values(state=sa.bindparam("after"))
+)
+_DOUBT = (
+    sa.update(acts)
+    .where(acts.c.id == sa.bindparam("act"), acts.c.state == ActState.SENDING)
+    .values(state=ActState.IN_DOUBT, payload=sa.bindparam("told"))
+)
+_TOUCH = sa.update(applications).where(applications.c.id.in_(_IDS)).values(revision=applications.c.revision + 1)
+_CLOSE = (
+    sa.update(messages)
+    .where(messages.c.id.in_(_IDS), messages.c.state == "decided")
+    .where(~sa.exists().where(acts.c.message_id == messages.c.id, acts.c.state.in_(_OPEN_STATES)))
+    .values(state="done")
+)
+_PUBLISHED = (
+    sa.update(applications)
+    .where(applications.c.id == sa.bindparam("application"))
+    .values(written_revision=sa.bindparam("told"))
 )
 _DECIDED = (
     sa.update(messages)

@@ -141,6 +141,9 @@ class FileStore(Protocol):
         Raises FileExistsError if other octets are there.
         """
 
+    def put_all(self, pieces: Sequence[tuple[Path, str]], folder: PurePosixPath) -> None:
+        """The same for several files into one folder, each (source, name); those before one that fails may be there."""
+
     def write(self, target: PurePosixPath, octets: bytes) -> None:
         """Replace or create a file of ours (candidature.json, index.html) atomically and durably."""
 

@@ -91,8 +91,7 @@ def _write_records(installation: Installation, *, everything: bool) -> int:
         for row in rows:
             installation.files.write(PurePosixPath(row.path, "candidature.json"), _lines(records[row.id]))
         with installation.journal.transaction("published") as write:
-            for row in rows:
-                write.published(row.id, row.revision)
+            write.published({row.id: row.revision for row in rows})
             for offer in {row.offer or "" for row in rows}:
                 write.note_fact(f"{_STALE}{offer}", "1")
         written, last = written + len(rows), rows[-1].id

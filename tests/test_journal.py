@@ -168,10 +168,12 @@ def test_a_claim_is_given_once(journal):
     record(journal, arrive(journal, 1, "a" * 64), reading(), acts_=(act,))
     (due,) = journal.due()
 
-    assert journal.claim(due) is True
-    assert journal.claim(due) is False
+    assert journal.claim([due]) == (due,)
+    assert journal.claim([due]) == ()
     assert journal.recover() == 1
-    assert journal.claim(due) is True
+    assert journal.claim([due]) == (due,)
+    journal.unclaim([due])
+    assert journal.claim([due]) == (due,)
 
 
 def test_an_act_waits_for_the_one_before_it_of_the_same_message(journal):

@@ -72,15 +72,26 @@ class LocalFiles:
 
         A linked file is one file under two names: its mode becomes ours, and nobody may write into it.
         """
-        parts = _inside(target)
+        self.put_all([(source, target.name)], target.parent)
+
+    def put_all(self, pieces: Sequence[tuple[Path, str]], folder: PurePosixPath) -> None:
+        """As `put` each, with the folder synchronised once; see ports.FileStore."""
+        targets = [_inside(folder / name) for _, name in pieces]
+        with self._translated(folder), self._folder(targets[0][:-1]) as there:
+            try:
+                for (source, _), parts in zip(pieces, targets, strict=True):
+                    self._put(source, PurePosixPath(*parts), there)
+            finally:
+                _synchronise_folder(there)
+
+    def _put(self, source: Path, target: PurePosixPath, folder: int) -> None:
         with self._translated(source):
             descriptor = os.open(source, _READ)
-        with os.fdopen(descriptor, "rb"), self._translated(target), self._folder(parts[:-1]) as folder:
+        with os.fdopen(descriptor, "rb", buffering=0), self._translated(target):
             # Before the link: after a failed fsync the kernel may say yes to the next one.
             reach("files.source.fsync.before")
             os.fsync(descriptor)
-            self._link_or_copy(source, descriptor, parts[-1], folder)
-            _synchronise_folder(folder)
+            self._link_or_copy(source, descriptor, target.name, folder)
 
     def write(self, target: PurePosixPath, octets: bytes) -> None:
         """Replace a file in one step; see ports.FileStore."""

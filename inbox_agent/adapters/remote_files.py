@@ -101,6 +101,11 @@ class _RemoteFiles:
             self._create(source, path)
             self._arrived(path, source.stat().st_size)
 
+    def put_all(self, pieces: Sequence[tuple[Path, str]], folder: PurePosixPath) -> None:
+        """Upload one after the other; see ports.FileStore."""
+        for source, name in pieces:
+            self.put(source, folder / name)
+
     def write(self, target: PurePosixPath, octets: bytes) -> None:
         """Replace a file in one step; see ports.FileStore."""
         path = self._path(target)
