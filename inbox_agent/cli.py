@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from inbox_agent.config import Config
-    from inbox_agent.daemon import Daemon
     from inbox_agent.installation import Installation
 
 
@@ -159,7 +158,7 @@ def once(
         daemon.prepare()
         try:
             with _progress("messages") as progress:
-                decided, failures = _pass_over_all(daemon, progress)
+                decided, failures = daemon.pass_over_all(progress)
         finally:
             daemon.close()
         ledger = installation.journal.ledger()
@@ -176,17 +175,6 @@ def once(
     raise typer.Exit(max((error.exit_status for error in failures.values()), default=0))
 
 
-def _pass_over_all(daemon: Daemon, progress: Any) -> tuple[int, dict[str, AgentError]]:
-    """How many were decided, and what went wrong by mailbox: one that fails keeps no other from its pass."""
-    decided, failures = 0, {}
-    for name, line in daemon.lines.items():
-        try:
-            decided += daemon.pass_over(line, progress)
-        except AgentError as error:
-            failures[name] = error
-    return decided, failures
-
-
 def _ledger_words(ledger: Any) -> str:
     parts = ("filed", "left", "doubt", "quarantined", "pending")
     counts = ", ".join(f"{getattr(ledger, part)} {part}" for part in parts)
@@ -200,9 +188,16 @@ def _progress(what: str) -> Iterator[Any]:
         yield lambda _done, _total: None
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import Progress  # noqa: PLC0415 - the same
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - the same
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 

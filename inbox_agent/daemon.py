@@ -32,6 +32,7 @@ from inbox_agent.installation import connect_mailbox, smtp_sender, system_errors
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE
 from inbox_agent.logs import for_log
 from inbox_agent.publish import Rhythm, publish
+from inbox_agent.refusals import REST, connect_unless_refused
 from inbox_agent.report import send_due_digest
 from inbox_agent.take_over import fill_spool
 
@@ -44,9 +45,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Waits between tries to connect; a wrong password waits longest, so that no account is locked (threat 34).
+# Waits between tries to connect. A wrong password is tried more seldom still (refusals.py), an OAuth login too.
 _BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
-_AFTER_REFUSAL = timedelta(minutes=10)
 _STAND_BY = 5  # seconds between looks whether another host let a mailbox go
 _OVERDUE_POLLS = 3  # intervals without an ended poll after which the mail thread no longer vouches for itself
 _PURGE_HOUR = 4
@@ -214,6 +214,25 @@ class Daemon:
         with suppress(StoreError):
             notify(f"STATUS={self._status()}")
 
+    def pass_over_all(self, progress: Callable[[int, int], None] | None = None) -> tuple[int, dict[str, AgentError]]:
+        """One pass over every mailbox, for `once`: how many were decided, and what went wrong by mailbox.
+
+        One that fails keeps no other from its pass, and whoever is to be alerted hears of it.
+        """
+        decided = 0
+        failures: dict[str, AgentError] = {}
+        for name, line in self.lines.items():
+            try:
+                decided += self.pass_over(line, progress)
+            except AnotherInstanceError as error:
+                failures[name] = error
+            except AgentError as error:
+                failures[name] = error
+                self.alarm.tell(trouble_of(name, error))
+            else:
+                self._recovered(line)
+        return decided, failures
+
     def pass_over(self, line: Line, progress: Callable[[int, int], None] | None = None) -> int:
         """One pass; raises what went wrong, which status and digest tell from then on."""
         try:
@@ -230,7 +249,7 @@ class Daemon:
         if not self._take(line.name):
             raise elsewhere(self.installation.holding, line.name)
         if line.account is None:
-            line.account = connect_mailbox(self.installation.section(line.name))
+            line.account = connect_unless_refused(self.installation, line.name)
         desk = self._take(DESK)
         if self.installation.holding.shared:
             line.account.mailbox.select(line.account.folder)
@@ -320,8 +339,8 @@ class Daemon:
     def _failed(self, line: Line, error: AgentError) -> None:
         line.drop()
         wait = _BACKOFF[min(line.failures, len(_BACKOFF) - 1)]
-        if isinstance(error, AuthenticationError):
-            wait = _AFTER_REFUSAL
+        if isinstance(error, AuthenticationError) and self.installation.section(line.name).imap.oauth is not None:
+            wait = REST
         line.failures += 1
         line.not_before = self.installation.clock.now() + wait
         _log.error("poll-failed mailbox=%s %s", line.name, for_log(error))
@@ -409,7 +428,7 @@ class Daemon:
                         scheduler.modify_job(f"poll-{name}", next_run_time=datetime.now(UTC))
                     news = account.mailbox.wait(_IDLE_SECONDS)
             except AuthenticationError:
-                self.stop.wait(_AFTER_REFUSAL.total_seconds())
+                self.stop.wait(REST.total_seconds())
             except AgentError as error:
                 _log.info("idle-lost mailbox=%s %s", name, type(error).__name__)
                 self.stop.wait(60)

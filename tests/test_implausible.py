@@ -282,12 +282,40 @@ def test_a_changed_password_is_told_apart_and_tried_once_in_ten_minutes(laborato
     assert lab.once(polls=5, every=100) == 0, lab.errors()
     assert lab.log_of(dovecot, "auth failed") - before == 1
     assert "refuses the login" in trouble(lab)
-    assert lab.once(polls=2, every=650) == 0, lab.errors()
-    assert lab.log_of(dovecot, "auth failed") - before == 3
+    assert "a changed password is tried at once" in trouble(lab)
+    assert lab.once(polls=2, every=650) == 0, lab.errors()  # A restart changes nothing: the second poll tries.
+    assert lab.log_of(dovecot, "auth failed") - before == 2
     (lab.folder / "password").write_text("fresh")
     lab.deliver(*samples("01"))
     assert lab.once(polls=1, every=1) == 0, lab.errors()
     assert trouble(lab) == ""
+
+
+def test_once_from_cron_tries_a_wrong_password_once_in_ten_minutes_and_reaches_a_person(laboratory, dovecot):
+    lab = laboratory()
+    told = lab.folder / "told"
+    with lab.config.open("a") as config:
+        config.write(f"""[alerts]\ncommand = ["sh", "-c", "cat >> {told}; echo ---- >> {told}"]\n""")
+    (lab.folder / "password").write_text("wrong")
+    before = lab.log_of(dovecot, "auth failed")
+    once = [sys.executable, "-m", "inbox_agent", "once", "--config", lab.config]
+
+    first, second = [subprocess.run(once, capture_output=True, text=True, check=False) for _ in range(2)]
+
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "check user and password" in first.stderr
+    assert "It is not tried again before" in second.stderr
+    assert lab.log_of(dovecot, "auth failed") - before == 1
+    assert told.read_text().count("----") == 1
+    assert "La boîte direction refuse la connexion" in told.read_text()
+    assert "wrong" not in str(lab.rows("SELECT value FROM facts WHERE name = 'refused:direction'"))
+    status = subprocess.run([*once[:3], "status", *once[4:]], capture_output=True, text=True, check=False)
+    assert "It is not tried again before" in status.stdout
+
+    (lab.folder / "password").write_text("fresh")
+    assert subprocess.run(once, capture_output=True, text=True, check=False).returncode == 0
+    assert lab.rows("SELECT value FROM facts WHERE name = 'refused:direction'") == [("",)]
+    assert "Rétabli" in told.read_text()
 
 
 def test_the_service_that_waits_for_hints_too_tries_a_wrong_password_once(laboratory, dovecot):
