@@ -81,6 +81,7 @@ class Sight:
     for_oneself: bool
     weights: Mapping[str, float]
     institution: bool = False
+    private_sender: bool = False
     familiar: bool = False
     trade_in_subject: bool = False
     says_trade: bool = False
@@ -234,6 +235,7 @@ def see(
             is_institution(address, rules.lists["no_names"], rules.lists["shared_names"])
             for address in message.from_[:1]
         ),
+        private_sender=any(address.domain in PUBLIC_DOMAINS for address in message.from_[:1]),
         familiar=bool(_FAMILIAR & set(cut(said).words)),
         trade_in_subject=trade_in_subject(subject, rules.lists["trades"]),
         says_trade=says_trade(said, rules.lists["trades"]),

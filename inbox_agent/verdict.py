@@ -131,6 +131,7 @@ _AGAINST = (
     "volunteers",
     "about_our_candidacy",
 )
+_OF_WORK = (*_BUSINESS, "serves")
 _BARE_WORDS = ("cv", "curriculum vitae", "resume")
 _NOTE, _SHORT_NOTE = 25, 12  # words; a CV that hardly anything is said about is sent to be hired.
 
@@ -155,14 +156,14 @@ def wants_else(sight: Sight) -> float:
     One phrase in the body may be of a candidate's work, and weighs less.
     """
     found = sorted((_weight_against(sight, cue) for cue in _AGAINST if cue in sight.hits), reverse=True)
-    said = sum(found[:1]) + 0.5 * len(found[1:])
+    said = sum(found[:1]) + 0.5 * sum(weight >= FAIR for weight in found[1:])
     return said + 2.0 * sight.institution + 1.0 * sight.we + 2.0 * sight.others_cv
 
 
 def _weight_against(sight: Sight, cue: str) -> float:
     hit = sight.hits[cue]
-    in_passing = bool(sight.cvs) and _said_once(sight, cue) and not sight.institution
-    return hit.cue.weight * (0.6 if in_passing else 1.0)
+    in_passing = bool(sight.cvs) and cue in _OF_WORK and _said_once(sight, cue) and not sight.institution
+    return hit.cue.weight * ((0.4 if sight.private_sender else 0.7) if in_passing else 1.0)
 
 
 def _their_data(sight: Sight) -> Verdict | None:
@@ -249,7 +250,7 @@ def _plainly_other(sight: Sight) -> Verdict | None:
 
 def _seeks_work(sight: Sight) -> bool:
     """Whether a person asks to be hired, whatever else is spoken of."""
-    asks = declares(sight, "applies", "spontaneous", "internship", "seeks_work") or sight.in_subject("seeks_work")
+    asks = declares(sight, "applies", "spontaneous", "internship") or sight.has("seeks_work")
     return asks and sight.for_oneself and not sight.institution and wants_work(sight) >= wants_else(sight) - WEAK
 
 
@@ -541,11 +542,11 @@ def _for_what(sight: Sight) -> Verdict:
     application = Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
     if sight.answers and not other:
         return application
-    if wants >= other + 0.5 and wants >= WEAK:
+    if wants >= other + 0.5 and wants >= 1:
         return application
     because = tuple(cue for cue in _AGAINST if sight.has(cue))
     plainly = sight.institution or any(map(sight.in_subject, because))
-    if because and other >= FAIR and (wants < FAIR or (plainly and other > wants)):
+    if (because or sight.institution) and other >= FAIR and (wants < FAIR or (plainly and other > wants)):
         return Verdict(Kind.OTHER, because)
     if because:
         return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
