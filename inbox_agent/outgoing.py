@@ -2,7 +2,8 @@
 
 Every header value passes `clean_header`; addresses and message identifiers are accepted by form or not at
 all; the octets are parsed again before they are returned and must say exactly what was meant.
-We fold and encode unstructured fields ourselves: the standard library's refolding loses spaces between
+We fold and encode the fields ourselves. The standard library would parse a value that is set and decode the encoded
+words in it, so that a stranger's "=?utf-8?Q?x=0ABcc:_victim?=" became a line break; its refolding loses spaces between
 encoded words and encodes long message identifiers in several Python versions (reliability.md, fact 1).
 """
 
@@ -14,10 +15,10 @@ from email import policy
 from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
 from email.parser import BytesParser
-from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr, quote
+from functools import lru_cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inbox_agent.message import Address
 
@@ -39,6 +40,7 @@ _ADDR_SPEC = re.compile(
 )
 # A display name that needs no quotes (RFC 5322 3.2.3, atoms).
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_SMTP = policy.SMTP.clone(cte_type="7bit")
 _MIME = frozenset({"content-type", "content-transfer-encoding", "mime-version"})
 
 
@@ -92,14 +94,12 @@ def compose(
     Raises ValueError for an address that cannot be written, HeaderMismatchError if the octets do not parse
     back to exactly the fields meant.
     """
-    message = EmailMessage(policy=_OwnFields(linesep="\r\n", cte_type="7bit"))
     meant = [(name, _value(value)) for name, value in headers]
-    for name, value in meant:
-        message[name] = value
+    message = EmailMessage(policy=_SMTP)
     message.set_content(text, charset="utf-8", cte="quoted-printable", params={"format": "flowed"} if flowed else None)
     if html is not None:
         message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
-    octets = message.as_bytes()
+    octets = b"".join(_field(name, value) for name, value in meant) + message.as_bytes()
     _verify(octets, meant)
     return octets
 
@@ -117,26 +117,15 @@ def _value(value: str | Address) -> str | Address:
     return replace(value, name=clean_header(value.name, 100))
 
 
-class _OwnFields(EmailPolicy):
-    """SMTP's line ends. Fields of ours are stored as they are and folded here.
-
-    The library would parse a value that is set, and decode the encoded words in it: a stranger's
-    "=?utf-8?Q?x=0ABcc:_victim?=" would become a line break (reliability.md, fact 1).
-    """
-
-    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        return super().header_store_parse(name, value) if name.lower() in _MIME else (name, value)
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        if name.lower() in _MIME:
-            return super().fold_binary(name, value)
-        if isinstance(value, Address):
-            return _address_field(name, value)
-        if name.lower() in {"message-id", "in-reply-to", "references"}:
-            return (f"{name}: " + "\r\n ".join(value.split()) + "\r\n").encode("ascii")
-        return f"{name}: {_unstructured(name, value)}\r\n".encode("ascii")
+def _field(name: str, value: str | Address) -> bytes:
+    if isinstance(value, Address):
+        return _address_field(name, value)
+    if name.lower() in {"message-id", "in-reply-to", "references"}:
+        return (f"{name}: " + "\r\n ".join(value.split()) + "\r\n").encode("ascii")
+    return f"{name}: {_unstructured(name, value)}\r\n".encode("ascii")
 
 
+@lru_cache(maxsize=64)  # Our own name and the usual subjects: an encoded word takes the library 0.2 ms.
 def _unstructured(name: str, value: str) -> str:
     """ASCII folded at spaces; anything else, or what could be taken for an encoded word, encoded.
 

@@ -147,6 +147,8 @@ def fill(text: str, *, flowed: bool = False) -> str:
 def _wrapped(line: str, *, flowed: bool) -> list[str]:
     if line == "-- ":  # the signature separator keeps its space (RFC 3676 4.3)
         return [line]
+    if len(line) < TEXT_WIDTH and not line.startswith((" ", ">", "From ")):
+        return [line.rstrip(" ")]
     indent = "" if flowed else " " * (len(line) - len(line.lstrip(" –-•")))
     parts = textwrap.wrap(
         line.rstrip(" "),
