@@ -293,7 +293,7 @@ class ReaderSection(Section):
     memory_mb: Annotated[int, Field(ge=128, le=8192)] = 1024
     cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     wall_seconds: Annotated[int, Field(ge=1, le=600)] = 12
-    ocr: bool = False
+    ocr: bool = True
     ocr_pages: Annotated[int, Field(ge=1, le=50)] = 4
     queued: bool = False
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from inbox_agent.application import DocumentState, Where
 from inbox_agent.clean import clean_text, decode, normal
-from inbox_agent.formats import archive, doc, ocr, outlook, package, pdf, picture, rtf
+from inbox_agent.formats import archive, doc, outlook, package, pdf, picture, rtf
 from inbox_agent.formats.content import Content, Limits, damaged, found, locked
 from inbox_agent.formats.kind import Format, format_of
 from inbox_agent.html_text import html_text
@@ -50,7 +50,6 @@ class Extract:
 
 def extract(attachment: Attachment, limits: Limits, *, where: Where = Where.ATTACHMENT) -> tuple[Extract, ...]:
     """The documents in an attachment: one, or those inside an archive. Never empty."""
-    ocr.begin()
     file = _File(attachment.part, attachment.name or "", attachment.media_type, attachment.octets, where)
     return _extract(file, limits, depth=0)
 

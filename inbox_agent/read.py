@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from inbox_agent.application import Document, DocumentState, Kind, Reading, Where
 from inbox_agent.extract import Extract, extract
+from inbox_agent.formats import ocr
 from inbox_agent.formats.content import Limits
-from inbox_agent.formats.ocr import tesseract
 from inbox_agent.offer import Offer, Staff
 from inbox_agent.parse import parse
 from inbox_agent.recognise import candidates_words, recognise
@@ -60,6 +60,7 @@ def read(  # noqa: PLR0913 the interface of the step
 
     Raises nothing but OSError (the folder) and what a bug raises; the process may die of a document.
     """
+    ocr.begin()
     message = parse(octets)
     extracts = tuple(extracts_of(message, extractor or _within_limits(Limits())))
     reading = recognise(message, extracts, offers, rules, staff)
@@ -207,6 +208,7 @@ def _unread(attachment: Attachment, where: Where) -> Extract:
 # --- The child ------------------------------------------------------------------------------------------------
 
 _PACKET_MAX = 65_536  # octets of one job
+_PROGRAMS = (Path("/usr"), Path("/lib"), Path("/etc/ld.so.cache"))  # where tesseract is, with what it needs
 
 
 def main() -> None:
@@ -215,6 +217,10 @@ def main() -> None:
     settings, _ = _receive(jobs)
     if settings is None:
         return
+    ceiling = Ceiling(memory=settings["memory"], file=settings["file"])
+    scans = bool(settings["ocr_pages"] and ocr.tesseract())
+    if scans and not settings["alone"]:
+        ocr.start(lambda: confine(ceiling, writable=None, programs=_PROGRAMS, fork=True))
     rules = load_rules(Path(settings["rules"]))
     offers = tuple(Offer.from_json(offer) for offer in settings["offers"])
     staff = Staff(frozenset(settings["addresses"]), frozenset(settings["domains"]))
@@ -223,11 +229,10 @@ def main() -> None:
         _import_readers(cautious=settings["cautious"])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Whatever a library prints is no answer.
-    program = tesseract() if settings["ocr_pages"] else None
     confined = confine(
-        Ceiling(memory=settings["memory"], file=settings["file"]),
+        ceiling,
         writable=Path(settings["folder"]) if settings["folder"] else None,
-        programs=(Path("/usr"), Path("/lib"), Path("/etc/ld.so.cache")) if program else (),
+        programs=_PROGRAMS if scans and settings["alone"] else (),
         fork=settings["alone"],
     )
     _answer(answers, {"ready": True, "landlock": confined.landlock, "seccomp": confined.seccomp})

@@ -19,6 +19,7 @@ from inbox_agent.adapters import readers
 from inbox_agent.adapters.readers import ChildReaders, ReaderLimits
 from inbox_agent.application import Document, DocumentKind, DocumentState, Evidence, Kind, Reading, Where
 from inbox_agent.errors import AgentError, FileStoreError
+from inbox_agent.formats import ocr
 from inbox_agent.offer import Staff
 from inbox_agent.ports import Unread
 from inbox_agent.shipped import shipped
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 STUB = [sys.executable, "-I", str(Path(__file__).with_name("reading_stub.py"))]
 NOBODY = Staff(frozenset(), frozenset())
 CV = making.pdf(["Jeanne Dupont", "Expérience professionnelle"] * 10)
-QUICK = ReaderLimits(wall=2, retry_wall=2, cpu=10, document_wall=1)
+QUICK = ReaderLimits(wall=2, retry_wall=2, cpu=10, document_wall=1, ocr_pages=0)
 
 
 @pytest.fixture
@@ -265,7 +266,7 @@ def test_an_installation_without_readers_says_so(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.skipif(sandbox.confinement().warnings != (), reason="this machine lacks Landlock or seccomp")
 def test_a_child_that_was_taken_over_gets_nowhere(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INBOX_AGENT_SECRET", "x")
-    (reading,) = read(_application("escape"))
+    (reading,) = read(_application("escape"), limits=ReaderLimits())
     assert isinstance(reading, Reading)
     assert [evidence.found for evidence in reading.evidence] == [
         "socket: PermissionError",
@@ -278,6 +279,15 @@ def test_a_child_that_was_taken_over_gets_nowhere(read: Read, monkeypatch: pytes
         "environment: KeyError",
     ]
     assert not Path("/tmp/inbox-agent-escape").exists()  # noqa: S108 it must not be there
+
+
+@pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")
+def test_a_child_that_may_run_nothing_reads_scans(spool: Path) -> None:
+    scan = making.scanned_pdf(["Jeanne Dupont", "Expérience professionnelle", "2019 - 2023 Chargée de mission"])
+    children = ChildReaders(shipped("rules"), (), NOBODY, workers=1)
+    results = list(children.read([_spooled(spool, _application(name, (name, scan))) for name in ("1.pdf", "2.pdf")]))
+    children.close()
+    assert [[document.state for document in reading.documents] for reading in results] == [[DocumentState.READ]] * 2
 
 
 def test_what_the_machine_lacks_is_a_warning() -> None:

@@ -75,8 +75,8 @@ class ReaderLimits:
     Sizes in octets, times in seconds. `cpu` and `wall` are for one message; `retry_wall` for the second try, in which
     a document has `document_wall`. `answer` is the length of one Reading as JSON, `file` of one decoded document.
     `messages` is how many a child reads before it is replaced, `documents_alone` gives each document a process of its
-    own at the first try already. `idle` is after how long without work a child ends. `ocr_pages` of a document are
-    given to tesseract, 0 for none.
+    own at the first try already. `idle` is after how long without work a child ends. Where tesseract is installed,
+    `ocr_pages` of a document, 0 for none, are given to it at the first try, for `ocr_seconds` of a message at most.
     """
 
     memory: int = 1 << 30
@@ -89,8 +89,8 @@ class ReaderLimits:
     messages: int = 500
     documents_alone: bool = False
     idle: int = 300
-    ocr_pages: int = 0
-    ocr_seconds: int = 20
+    ocr_pages: int = 4
+    ocr_seconds: int = 10
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class ChildReaders:
             "file": self._limits.file,
             "ocr_pages": self._limits.ocr_pages,
             "ocr_seconds": self._limits.ocr_seconds,
-            "document_wall": self._limits.document_wall + self._ocr_allowance(),
+            "document_wall": self._limits.document_wall + self._ocr_seconds(),
         }
         self._scratch = scratch
         self._workers = workers
@@ -140,8 +140,10 @@ class ChildReaders:
         self._selector = selectors.DefaultSelector()
         self._swept = scratch is None
 
-    def _ocr_allowance(self) -> int:
-        return self._limits.ocr_seconds if self._limits.ocr_pages else 0
+    def _ocr_seconds(self) -> int:
+        """What tesseract may add to the time of a message."""
+        installed = shutil.which("tesseract", path="/usr/bin:/usr/local/bin:/bin")
+        return self._limits.ocr_seconds if installed and self._limits.ocr_pages else 0
 
     def read(self, spooled: Sequence[Path]) -> Iterator[Reading | Unread]:
         """Readings in the order asked for. A child that dies, hangs or says nonsense gives an Unread.
@@ -208,8 +210,7 @@ class ChildReaders:
                 self._lost(child, waiting, results)
 
     def _wall(self, child: _Child) -> int:
-        seconds = self._limits.retry_wall if child.cautious else self._limits.wall
-        return seconds + 3 * self._ocr_allowance()
+        return self._limits.retry_wall if child.cautious else self._limits.wall + self._ocr_seconds()
 
     def _child_for(self, job: _Job, waiting: int) -> _Child | None:
         """A child with room for the job, a new one where that is worth it, None where the job must wait."""
@@ -247,6 +248,8 @@ class ChildReaders:
             "cautious": cautious,
             "alone": cautious or self._limits.documents_alone,
         }
+        if cautious:
+            settings |= {"ocr_pages": 0, "document_wall": self._limits.document_wall}
         life = 1 if cautious else self._limits.messages
         try:
             child = _Child(settings, folder, life=life, cautious=cautious, cpu=self._limits.cpu)

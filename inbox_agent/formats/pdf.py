@@ -94,16 +94,18 @@ def _pages(document: Any, limits: Limits) -> Content:
     if not count:
         return damaged("aucune page")
     texts: list[str] = []
-    images, length = 0, 0
+    images, length, tried = 0, 0, 0
     drawn = False
     for page in _each(document, min(count, limits.pages)):
         text = _page_text(page)
         if len(text.strip()) < _ENOUGH:
-            objects = {item.type for item in page.get_objects(max_depth=3)}
+            objects = list(page.get_objects(max_depth=3))
             drawn = drawn or bool(objects)
-            if _IMAGE in objects:
-                images += 1
-                text += _recognised(page, images, limits)
+            pictures = [item for item in objects if item.type == _IMAGE]
+            images += bool(pictures)
+            if objects and tried < limits.ocr_pages:
+                tried += 1
+                text += _recognised(page, _scale(page, pictures), limits)
         texts.append(text)
         length += len(text)
         if length > limits.text:
@@ -141,10 +143,18 @@ def _each(document: Any, count: int) -> Iterator[Any]:
             page.close()
 
 
-def _recognised(page: Any, rank: int, limits: Limits) -> str:
-    if rank > limits.ocr_pages:
-        return ""
-    bitmap = page.render(scale=200 / 72, grayscale=True)  # 200 dpi: enough for tesseract, 4 MB a page
+def _scale(page: Any, pictures: list[Any]) -> float:
+    """Pixels a point at which the widest picture keeps its own resolution, from 75 to 300 dpi; 200 dpi for drawings."""
+    if not pictures:
+        return 200 / 72
+    widest = max(pictures, key=lambda picture: picture.get_px_size()[0])
+    left, bottom, right, top = widest.get_bounds()
+    shown = min(max(right - left, top - bottom), max(page.get_size())) or max(page.get_size())
+    return float(min(max(max(widest.get_px_size()) / shown, 75 / 72), 300 / 72))
+
+
+def _recognised(page: Any, scale: float, limits: Limits) -> str:
+    bitmap = page.render(scale=scale, grayscale=True)  # 1 to 9 MB a page
     try:
         rows = memoryview(bitmap.buffer).cast("B")
         lines = (rows[row * bitmap.stride : row * bitmap.stride + bitmap.width] for row in range(bitmap.height))
