@@ -97,7 +97,7 @@ def purge(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the applications whose retention is over: files, register, store, and their mail in our folders.
+    """Delete applications and unresolved doubts whose retention is over: files, store, and their mail in our folders.
 
     The running agent does it each night and announces it a week ahead in the digest.
     """
@@ -114,7 +114,7 @@ def purge(
         if rows and not as_json:
             typer.echo(purging.table(rows))
         if rows:
-            _confirm(f"Delete {len(rows)} applications for good?", yes=yes)
+            _confirm(f"Delete these {len(rows)} for good?", yes=yes)
         with connections(installation) as connect:
             gone = purging.purge(installation, connect)
     if as_json:

@@ -116,11 +116,12 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """Applications that will be deleted on `day`."""
+    """Applications that will be deleted on `day`, and messages in doubt that nobody looked at."""
 
     day: date
     count: int
     offer_title: str | None
+    doubts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# What a message's row says of somebody.
+_SAID = ("offer", "decision", "told", "no_reply_reason", "doubt_from", "why")
+
 
 @contextmanager
 def connections(installation: Installation) -> Iterator[Callable[[str], Account]]:
@@ -128,17 +131,24 @@ def erase(installation: Installation, address: str, connect: Callable[[str], Acc
 
 
 def forget_applications(
-    installation: Installation, numbers: Sequence[int], connect: Callable[[str], Account]
+    installation: Installation,
+    numbers: Sequence[int],
+    connect: Callable[[str], Account],
+    doubts: Sequence[int] = (),
 ) -> Forgotten:
-    """Forget applications whose time is over: files, rows, spool, and their messages in our own folders."""
+    """Forget applications, and messages in doubt, whose time is over: files, rows, spool, and mail in our own folders.
+
+    A doubt that staff resolved since, which the look at the folders shows, is none of them any more.
+    """
     with installation.journal.snapshot() as connection:
-        concerned = {row.mailbox for row in kept_of_applications(connection, numbers).messages}
+        concerned = {row.mailbox for row in kept_of_applications(connection, numbers, doubts).messages}
     known = {section.name for section in installation.config.mailboxes}
     accounts = {name: connect(name) for name in sorted(concerned & known)}
     for name, account in accounts.items():
         look_around(installation, account, name)
     with installation.journal.snapshot() as connection:
-        kept = kept_of_applications(connection, numbers)
+        still = sa.select(messages.c.id).where(messages.c.id.in_(doubts), messages.c.kind == Kind.DOUBT)
+        kept = kept_of_applications(connection, numbers, connection.scalars(still).all())
     removed = _out_of_mailboxes(kept, accounts, everywhere=False)
     _forget(installation, kept, digests_naming=None)
     return Forgotten(len(kept.applications), len(kept.messages), removed)
@@ -269,7 +279,7 @@ def _keep_identities(write: Write, kept: Kept) -> Kept:
     write.connection.execute(
         sa.update(messages)
         .where(messages.c.id.in_(staying))
-        .values(application_id=None, kind=Kind.OTHER, offer=None, decision=None, told=None, no_reply_reason=None)
+        .values(application_id=None, kind=Kind.OTHER, **dict.fromkeys(_SAID))
     )
     return Kept(kept.applications, tuple(row for row in kept.messages if row.id not in staying), kept.mails)
 

@@ -1,4 +1,4 @@
-"""What is kept no longer than needed: applications whose retention is over, listed or deleted."""
+"""What is kept no longer than needed: applications, and doubts that nobody resolved, when their retention is over."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from inbox_agent.erase import Forgotten, forget_applications
 from inbox_agent.errors import AgentError
 from inbox_agent.journal import Event, text
 from inbox_agent.retention import purge_day
-from inbox_agent.schema import acts, applications
-from inbox_agent.survey import kept_applications
+from inbox_agent.schema import acts, applications, messages
+from inbox_agent.survey import kept_applications, kept_doubts
 from inbox_agent.table import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
 
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
@@ -29,45 +30,64 @@ _DIGESTS_KEPT = timedelta(days=31)
 
 
 def due(installation: Installation, *, ahead: timedelta = timedelta()) -> list[dict[str, Any]]:
-    """Applications whose day has come, or comes within `ahead`; the oldest day first."""
-    today = installation.now().date()
+    """What has its day today or earlier, or within `ahead`; the oldest day first."""
+    until = installation.now().date() + ahead
     with installation.journal.snapshot() as connection:
         days = {row.id: purge_day(row, installation) for row in kept_applications(connection)}
-        numbers = [number for number, day in days.items() if day <= today + ahead]
-        query = sa.select(applications).where(applications.c.id.in_(numbers))
+        doubts = {row.id: purge_day(row, installation) for row in kept_doubts(connection)}
+        filed = sa.select(applications).where(applications.c.id.in_(_before(until, days)))
+        doubtful = sa.select(messages).where(messages.c.id.in_(_before(until, doubts)))
         rows = [
             {
                 "number": row.id,
+                "kind": "application",
                 "name": row.name or row.address or "",
                 "offer": row.offer,
                 "last_contact": row.last_contact_at[:10],
                 "keep_agreed": row.keep_agreed,
                 "day": days[row.id].isoformat(),
             }
-            for row in connection.execute(query)
+            for row in connection.execute(filed)
+        ] + [
+            {
+                "number": row.id,
+                "kind": "doubt",
+                "name": (row.doubt_from or {}).get("name") or (row.doubt_from or {}).get("address") or "",
+                "offer": row.offer,
+                "last_contact": row.internaldate[:10],
+                "keep_agreed": False,
+                "day": doubts[row.id].isoformat(),
+            }
+            for row in connection.execute(doubtful)
         ]
     return sorted(rows, key=lambda row: (row["day"], row["number"]))
+
+
+def _before(until: date, days: dict[int, date]) -> list[int]:
+    return [number for number, day in days.items() if day <= until]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The list for a terminal."""
     if not rows:
         return "Nothing is due for deletion."
-    columns = ("number", "name", "offer", "last_contact", "day")
+    columns = ("number", "kind", "name", "offer", "last_contact", "day")
     return table_of(columns, [[str(row[column] or "") for column in columns] for row in rows])
 
 
 def purge(installation: Installation, connect: Callable[[str], Account]) -> Forgotten:
     """Delete what is due: files, rows, spool, and the messages in our own folders."""
-    numbers = [row["number"] for row in due(installation)]
+    rows = due(installation)
+    numbers = [row["number"] for row in rows if row["kind"] == "application"]
+    doubts = [row["number"] for row in rows if row["kind"] == "doubt"]
     with installation.journal.transaction("digests_forgotten") as write:
         long_ago = text(installation.clock.now() - _DIGESTS_KEPT)
         sent = sa.and_(acts.c.key.startswith("digest:"), acts.c.done_at < long_ago)
         write.connection.execute(sa.update(acts).where(sent).values(octets=None))
-    if not numbers:
+    if not rows:
         return Forgotten(0, 0, 0)
-    gone = forget_applications(installation, numbers, connect)
-    _log.info("purged applications=%d messages=%d", gone.applications, gone.messages)
+    gone = forget_applications(installation, numbers, connect, doubts)
+    _log.info("purged applications=%d doubts=%d messages=%d", gone.applications, len(doubts), gone.messages)
     return gone
 
 

@@ -394,18 +394,22 @@ def _corrections(connection: sa.Connection, span: Span, rows: dict[int, Applicat
 
 def _purges(connection: sa.Connection, installation: Installation) -> tuple[Purge, ...]:
     """What will be deleted within the announced time, by day and offer."""
-    days = Counter(
-        (day, row.offer)
-        for row in kept_applications(connection)
-        if (day := purge_day(row, installation)) <= installation.now().date() + announced(installation)
-    )
+    until = installation.now().date() + announced(installation)
+
+    def days(kept: Sequence[KeptApplication]) -> Counter[tuple[date, str | None]]:
+        return Counter((day, row.offer) for row in kept if (day := purge_day(row, installation)) <= until)
+
+    filed, doubts = days(kept_applications(connection)), days(kept_doubts(connection))
     titles = {offer.id: offer.title for offer in installation.offers}
-    return tuple(Purge(day, count, titles.get(offer or "")) for (day, offer), count in sorted(days.items(), key=str))
+    return tuple(
+        Purge(day, filed[day, offer], titles.get(offer or ""), doubts[day, offer])
+        for day, offer in sorted({*filed, *doubts}, key=str)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class KeptApplication:
-    """What retention needs of an application."""
+    """What retention needs of an application, or of a message in doubt."""
 
     id: int
     offer: str | None
@@ -419,6 +423,20 @@ def kept_applications(connection: sa.Connection) -> tuple[KeptApplication, ...]:
     return tuple(
         KeptApplication(row.id, row.offer, moment(row.last_contact_at), row.keep_agreed)
         for row in connection.execute(sa.select(*columns).order_by(applications.c.id))
+    )
+
+
+def kept_doubts(connection: sa.Connection) -> tuple[KeptApplication, ...]:
+    """Every message in doubt of which nobody said what it is; what one has been looked at since is not ours."""
+    query = sa.select(messages.c.id, messages.c.offer, messages.c.internaldate).where(
+        messages.c.kind == Kind.DOUBT,
+        messages.c.state == "done",
+        messages.c.application_id.is_(None),
+        messages.c.resolved_at.is_(None),
+    )
+    return tuple(
+        KeptApplication(row.id, row.offer, moment(row.internaldate), keep_agreed=False)
+        for row in connection.execute(query.order_by(messages.c.id))
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from inbox_agent.purge import due
 
 from association import OFFER, TUESDAY, association, candidature
-from test_corrections import record, run
+from test_corrections import DOUBT, doubtful, record, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,3 +122,36 @@ def test_a_message_that_staff_changed_since_is_not_deleted(asso):
     asso.daemon.purge()
 
     assert "<autre@example.org>" in str(asso.folders())
+
+
+def test_a_doubt_that_nobody_resolved_goes_with_its_offer_and_is_announced(asso):
+    asso.deliver(doubtful())
+    asso.run_pass()
+    assert asso.where("<doute@example.org>") == [DOUBT]
+    asso.clock.moment = DAY.replace(day=13)
+    said = " ".join(asso.digest().get_body(("plain",)).get_content().split())
+    assert "1 dossier et 1 message à vérifier" in said
+    asso.clock.moment = DAY.replace(day=14, hour=23)
+    asso.daemon.purge()
+    assert asso.where("<doute@example.org>") == [DOUBT]
+
+    asso.clock.moment = DAY.replace(hour=4)
+    assert [(row["number"], row["kind"]) for row in due(asso.installation)] == [(1, "application"), (2, "doubt")]
+    asso.daemon.purge()
+
+    assert asso.where("<1@example.org>") == asso.where("<doute@example.org>") == []
+    ledger = asso.journal.ledger()
+    assert (ledger.filed, ledger.doubt, ledger.balances) == (0, 0, True)
+    asso.run_pass()
+    assert asso.journal.ledger() == ledger
+
+
+def test_a_doubt_that_staff_took_out_is_theirs(asso):
+    asso.deliver(doubtful())
+    asso.run_pass()
+    asso.move("<doute@example.org>", "Divers")
+    asso.clock.moment = DAY.replace(month=6)
+
+    asso.daemon.purge()
+
+    assert asso.where("<doute@example.org>") == ["Divers"]
