@@ -17,6 +17,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imapclient import IMAPClient
+from imapclient.imap_utf7 import encode as encode_utf7
+
 from french_applications import applications
 from measure import Group
 
@@ -44,16 +47,34 @@ class Server:
         folder = self.dovecot.maildir(user)
         for name in ("cur", "new", "tmp"):
             (folder / name).mkdir(parents=True)
-        for rank, path in enumerate(messages):
-            status = path.stat()
-            lines = int(path.name.partition(".")[0].partition("-")[2])
-            name = f"{int(status.st_mtime)}.M{rank:06}.bench,S={status.st_size},W={status.st_size + lines}"
-            (folder / "new" / name).hardlink_to(path)
-        owner = self.dovecot.folder.stat()
-        if os.geteuid() == 0:
-            for path in (self.dovecot.folder / "mail" / user, folder, *folder.iterdir()):
-                os.chown(path, owner.st_uid, owner.st_gid)
+        self.deliver(user, messages)
+        self._own(self.dovecot.folder / "mail" / user, folder, *folder.iterdir())
         return user
+
+    def deliver(self, user: str, messages: Iterable[Path]) -> None:
+        """More of them into INBOX."""
+        self._link(self.dovecot.maildir(user) / "new", messages, "")
+
+    def fill(self, user: str, folder: str, messages: Iterable[Path]) -> list[int]:
+        """Read ones into a folder that there is; the UIDs of all that it holds then."""
+        wire = encode_utf7(folder.replace("/", ".")).decode("ascii")
+        self._link(self.dovecot.maildir(user) / f".{wire}" / "cur", messages, ":2,S")
+        with IMAPClient("127.0.0.1", self.dovecot.imap, ssl=False, timeout=600) as client:
+            client.login(user, PASSWORD)
+            client.select_folder(folder, readonly=True)
+            return list(client.search())
+
+    def _link(self, folder: Path, messages: Iterable[Path], flags: str) -> None:
+        for path in messages:
+            status, rank = path.stat(), next(iter(self._numbers))
+            lines = int(path.name.partition(".")[0].partition("-")[2])
+            name = f"{int(status.st_mtime)}.M{rank:06}.bench,S={status.st_size},W={status.st_size + lines}{flags}"
+            (folder / name).hardlink_to(path)
+
+    def _own(self, *paths: Path) -> None:
+        owner = self.dovecot.folder.stat()
+        for path in paths if os.geteuid() == 0 else ():
+            os.chown(path, owner.st_uid, owner.st_gid)
 
     def forget(self, user: str) -> None:
         """Remove a user's mail."""
