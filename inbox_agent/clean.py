@@ -52,6 +52,8 @@ def clean_text(text: str) -> str:
 
 def clean_line(text: str) -> str:
     """Text of one line: every run of blanks and line ends is one space."""
+    if text.isascii() and text.isprintable() and "  " not in text:  # Nearly every value of a header field.
+        return text.strip(" ")
     return _BLANKS.sub(" ", clean_text(text)).strip()
 
 
