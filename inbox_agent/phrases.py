@@ -181,6 +181,12 @@ class PhraseBook:
         return min((meant for meant in near if meant[0] == word[0]), default=None)
 
 
+def check_phrase(written: str) -> None:
+    """Raise ValueError if it cannot be looked for."""
+    for plain in _expanded(written):
+        _elements(plain.removeprefix("^"))
+
+
 def _expanded(written: str) -> tuple[str, ...]:
     """The phrase with each of the choices in parentheses."""
     group = _GROUP.search(written)

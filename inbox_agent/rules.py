@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from inbox_agent.document_rules import DocumentRules, load_document_rules
 from inbox_agent.errors import ConfigError, Fault
-from inbox_agent.phrases import PhraseBook
+from inbox_agent.phrases import PhraseBook, check_phrase
 from inbox_agent.shipped import shipped
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class _Reader:
         phrases = [(found_as, phrase) for phrase in self._texts(place, table.get(key, []))]
         for _, phrase in phrases:
             try:
-                PhraseBook([(found_as, phrase)])
+                check_phrase(phrase)
             except ValueError as error:
                 self._fault(
                     place,
