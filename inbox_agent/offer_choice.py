@@ -97,13 +97,14 @@ def choose(
     likely = tuple(one.offer.id for one in scored if one.total > 0)
     strongest = max(one.named for one in scored)
     named = [one for one in scored if one.named >= max(_ENOUGH, strongest - 0.01)]
+    named = [one for one in named if one.named >= _WHOLE or not _opens_later(one.offer, day)]
     if named and not _elsewhere(sight, named[0]):
         return _among(named, likely, day, first=first)
     if sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
     opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed
-    possible = [one for one in opened if another_post(sight, one.offer, rules) is None]
+    possible = [one for one in opened if another_post(sight, one.offer, rules, hinted=one.named > 0) is None]
     if not possible:
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     hinted = [one for one in possible if one.named > 0]
@@ -265,7 +266,7 @@ def _window(wanted: tuple[str, ...], text: str) -> bool:
     )
 
 
-def another_post(sight: Sight, offer: Offer, rules: RecognitionRules) -> str | None:
+def another_post(sight: Sight, offer: Offer, rules: RecognitionRules, *, hinted: bool = False) -> str | None:
     """The trade that the candidate names when it is not that of the offer, or None."""
     vague = rules.lists["vague_posts"] | rules.lists["empty_words"]
     ours = {word for text in (offer.title, *offer.keywords) for word in significant(text, rules.lists["empty_words"])}
@@ -278,7 +279,7 @@ def another_post(sight: Sight, offer: Offer, rules: RecognitionRules) -> str | N
     ]
     if (odd := _ODD_JOB.search(f"{sight.subject}\n{sight.own[:2000]}")) is not None:
         return odd[0]
-    other: str | None = None
+    other = None if hinted or sight.answers else _own_trade(sight, ours)
     if (trade := _TRADE_FIELD.search(f"{sight.subject}\n{sight.own[:2000]}")) is not None:
         other = None if any(_stem(word) in ours for word in cut(trade["post"]).words) else trade["post"]
     names = _people(sight)
@@ -289,7 +290,7 @@ def another_post(sight: Sight, offer: Offer, rules: RecognitionRules) -> str | N
             continue
         if any(_stem(word) in ours for word in telling):
             return None
-        if other is None and _looks_like_trade(telling[0]):
+        if other is None and _looks_like_trade(telling[0], rules.lists["trades"]):
             other = " ".join(found["post"].split()[:6])
     return other
 
@@ -299,8 +300,26 @@ _TRADE = re.compile(
 )
 
 
-def _looks_like_trade(word: str) -> bool:
-    return bool(_TRADE.fullmatch(word))
+def _own_trade(sight: Sight, ours: Collection[str]) -> str | None:
+    """The trade alone in the subject, or the sender's where no published offer is spoken of."""
+    said = None if sight.has("this_offer") else sight.says_trade
+    trade = sight.trade_in_subject or said
+    words = {_stem(word) for word in cut(sight.subject).words} if sight.trade_in_subject else set()
+    return trade if trade is not None and not (_stem(trade) in ours or words & set(ours)) else None
+
+
+_NO_TRADE = re.compile(
+    r".*ments?|.*iere(?:ment)?|dernier|premier|entier|particulier|regulier|hier|janvier|fevrier|dossier|courrier|papier"
+    r"|quartiers?|metiers?|chantiers?|avant|pendant|suivante?|maintenant|important|interessante?|precedente?|presente?"
+    r"|meilleur|plusieurs|valeur|secteur|ailleurs|heures?|vacante?|urgente?|differente?|permanente?|couverture|contraire"
+    r"|salaire|honoraires?|horaires?|necessaire|complementaire|affaires?|paire|faire|plaire|annuaire|existante?"
+)
+
+
+def _looks_like_trade(word: str, trades: Collection[str]) -> bool:
+    if word in trades or word.rstrip("s") in trades:
+        return True
+    return bool(_TRADE.fullmatch(word)) and not _NO_TRADE.fullmatch(word)
 
 
 def _people(sight: Sight) -> set[str]:

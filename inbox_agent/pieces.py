@@ -111,13 +111,25 @@ _OF_APPLICATIONS = re.compile(
 )
 
 
+def _wants_work(piece: Piece) -> bool:
+    """Whether the letter says so in whatever words, or its file is called a letter of motivation."""
+    wishes = any(item.test in _WISHES and item.weight >= _SOME for item in piece.document.why)
+    named = _MOTIVATION.search(fold(piece.document.name).replace("_", " "))
+    return wishes or named is not None or _OF_APPLICATIONS.search(fold(piece.text[:6000])) is not None
+
+
+_WISHES = frozenset({"letter_wish", "letter_subject", "letter_title"})
+_SOME = 0.6  # weight in classify.py: one wish of the two that give the whole has as much.
+_MOTIVATION = re.compile(r"\blm\b|motivation|cover ?letter")
+
+
 def without_other_letters(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     """Letters that speak of no post are of a mayor or a supplier, unless a CV lies beside them or the mail does."""
     if any(piece.is_cv for piece in pieces) or _OF_CANDIDATES.search(fold(said[:3000])):
         return pieces
     return tuple(
         dataclasses.replace(piece, document=dataclasses.replace(piece.document, kind=DocumentKind.OTHER))
-        if piece.is_letter and not piece.by_name and not _OF_APPLICATIONS.search(fold(piece.text[:6000]))
+        if piece.is_letter and not piece.by_name and not _wants_work(piece)
         else piece
         for piece in pieces
     )
@@ -125,7 +137,7 @@ def without_other_letters(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, 
 
 _OF_CANDIDATES = re.compile(
     r"\b(?:ma|mon|votre|your|my) (?:candidature|dossier de candidature|application)\b|lettre de motivation"
-    r"|cover letter|\bpostul|offre d.emploi|\bau poste d"
+    r"|cover letter|\bpostul|offre d.emploi|\bau poste d|\bpour (?:le|ce|votre) poste\b|\bvotre (?:offre|annonce)\b"
 )
 _ANNOUNCED = re.compile(
     r"\b(?:voici|voila|voilou|ci-joint|joint|joins|joignant|envoie?|transmets|trouverez|pj|piece jointe|attached"

@@ -31,7 +31,7 @@ from inbox_agent.pieces import BODY_PART, as_announced, letter_in_body, pieces_o
 from inbox_agent.quoting import Forwarded, Written, take_apart
 from inbox_agent.recipients import addressed
 from inbox_agent.rules import Place, Speaks
-from inbox_agent.sight import Sight, bare_subject, find_hits, is_forward_prefix, is_from, see
+from inbox_agent.sight import Sight, bare_subject, find_hits, is_forward_prefix, is_from, is_public, see
 from inbox_agent.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -235,6 +235,8 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
         return None
     if all(writer.folded <= set(re.findall(r"[a-z]+", fold(piece.text[:_HEAD]))) for piece in papers):
         return True
+    if not is_public(sender.domain) and not any(_bears(piece.text, writer) for piece in papers):
+        return False
     owners = [name_on_paper(piece.text, no_names) for piece in papers]
     found = [owner for owner in owners if owner is not None]
     shown = fold(f"{sender.name} {sender.addr_spec}")
@@ -245,6 +247,12 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     shown += fold(f"{case.text[-_SIGNED:]} {case.body.signature}")
     words = [word for owner in found for word in owner.folded if len(word) > 2]  # noqa: PLR2004 initials are in any text
     return None if any(word in shown for word in words) else False
+
+
+def _bears(text: str, writer: PersonName) -> bool:
+    """Whether a paper shows any word of that name."""
+    words = set(re.findall(r"[a-z]+", fold(text[:4000])))
+    return any(part in words for part in writer.folded if len(part) > 2)  # noqa: PLR2004 initials
 
 
 def _several_owners(case: _Case, sight: Sight) -> bool:
@@ -432,7 +440,8 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
             notes=("reçue sur papier ou en main propre, numérisée",),
             third_party=True,
         )
-    applies = sight.has("applies") and sight.has("encloses_papers") and sight.cvs and not sight.answers
+    says_so = verdict.declares(sight, "applies") and sight.has("encloses_papers", "subject_application")
+    applies = sight.cvs and not sight.answers and (says_so or (sight.own_cv and sight.letters))
     if applies and not sight.has("somebody_else"):
         return dataclasses.replace(
             verdict.doubt("un membre de l’équipe semble postuler lui-même", "applies", "cv"), evidence=shown
@@ -530,8 +539,18 @@ def _sender(case: _Case, message: Message) -> Address | None:
             if " via " in address.name:
                 through = dataclasses.replace(address, addr_spec="")
             continue
-        return dataclasses.replace(address, name=address.name or through.name) if through is not None else address
+        if through is not None:
+            return dataclasses.replace(address, name=address.name or through.name)
+        return _where_he_reads(case, address, message)
     return through
+
+
+def _where_he_reads(case: _Case, sender: Address, message: Message) -> Address:
+    """The sender at the address that he names in Reply-To, as RFC 5322 3.6.2 has it; not that of a site or of ours."""
+    others = [address for address in message.reply_to if address.addr_spec != sender.addr_spec]
+    if len(others) != 1 or not _may_be_a_candidate(case, others[0].addr_spec):
+        return sender
+    return dataclasses.replace(sender, addr_spec=others[0].addr_spec)
 
 
 def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) -> str | None:

@@ -83,8 +83,8 @@ class Sight:
     institution: bool = False
     private_sender: bool = False
     familiar: bool = False
-    trade_in_subject: bool = False
-    says_trade: bool = False
+    trade_in_subject: str | None = None
+    says_trade: str | None = None
     own_cv: bool = False
     others_cv: bool = False
     several_owners: bool = False
@@ -235,17 +235,25 @@ def see(
             is_institution(address, rules.lists["no_names"], rules.lists["shared_names"])
             for address in message.from_[:1]
         ),
-        private_sender=any(address.domain in PUBLIC_DOMAINS for address in message.from_[:1]),
-        familiar=bool(_FAMILIAR & set(cut(said).words)),
+        private_sender=any(is_public(address.domain) for address in message.from_[:1]),
+        familiar=bool(_FAMILIAR & set(cut(written.own).words)),
         trade_in_subject=trade_in_subject(subject, rules.lists["trades"]),
         says_trade=says_trade(said, rules.lists["trades"]),
         scores=scores_of(hits),
     )
 
 
+def is_public(domain: str) -> bool:
+    """Whether anybody can have an address there: by the provider's name, under any top-level domain."""
+    return domain in PUBLIC_DOMAINS or any(label in _PROVIDERS for label in domain.split(".")[-3:-1])
+
+
+_PROVIDERS = frozenset(label for domain in PUBLIC_DOMAINS if len(label := domain.split(".")[-2]) > 4)  # noqa: PLR2004
+
+
 def is_institution(address: Address, no_names: Collection[str], shared: Collection[str]) -> bool:
     """Whether an organisation's own address shows no person's name."""
-    if not address.domain or address.domain in PUBLIC_DOMAINS:
+    if not address.domain or is_public(address.domain):
         return False
     local, domain = fold(address.addr_spec.partition("@")[0]), fold(address.domain)
     words = [word for word in re.findall(r"[a-z]+", fold(address.name)) if len(word) > 2]  # noqa: PLR2004 particles
@@ -256,19 +264,21 @@ def is_institution(address: Address, no_names: Collection[str], shared: Collecti
     return bool(address.name) and name_of(address.name, address.addr_spec, no_names) is None
 
 
-def trade_in_subject(subject: str, trades: Collection[str]) -> bool:
-    """Whether a short subject is a trade: "plombier chauffagiste"."""
+def trade_in_subject(subject: str, trades: Collection[str]) -> str | None:
+    """The trade that a short subject is: "plombier chauffagiste"."""
     words = cut(subject).words
-    return 0 < len(words) <= _A_BARE_SUBJECT and any(_is_trade(word, trades) for word in words)
+    found = (word for word in words if _is_trade(word, trades))
+    return next(found, None) if len(words) <= _A_BARE_SUBJECT else None
 
 
-def says_trade(text: str, trades: Collection[str]) -> bool:
-    """Whether the sender says to be of a trade: "je suis comptable"."""
+def says_trade(text: str, trades: Collection[str]) -> str | None:
+    """The trade that the sender says to be of: "je suis comptable", or "Comptable unique depuis 22 ans"."""
     words = cut(text).words
-    return any(
-        word in ("suis", "am") and any(_is_trade(near, trades) for near in words[at + 1 : at + 3])
-        for at, word in enumerate(words)
-    )
+    for at, word in enumerate(words):
+        near = words[at + 1 : at + 3] if word in ("suis", "am") else words[at + 1 : at + 2] if word == "." else ()
+        if (found := next((one for one in near if _is_trade(one, trades)), None)) is not None:
+            return found
+    return None
 
 
 def _is_trade(word: str, trades: Collection[str]) -> bool:

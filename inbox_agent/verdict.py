@@ -66,6 +66,7 @@ def doubt(reason: str, *because: str) -> Verdict:
 def of_a_person(sight: Sight) -> Verdict:
     """The kind of a message that a person wrote who is none of our staff."""
     for ask in (
+        _not_the_one,
         _their_data,
         _withdrawal,
         _written_by_a_machine,
@@ -147,7 +148,7 @@ def wants_work(sight: Sight) -> float:
     own = 1.5 * (sight.own_cv and for_work) + bare * bool(sight.cvs)
     attached = any(piece.document.part != BODY_PART for piece in sight.letters)
     letter = 3.0 if attached else 2.0 * bool(sight.letters)
-    return said + own + letter + 2.0 * sight.trade_in_subject + 1.0 * sight.says_trade
+    return said + own + letter + 2.0 * bool(sight.trade_in_subject) + 1.0 * bool(sight.says_trade)
 
 
 def wants_else(sight: Sight) -> float:
@@ -174,6 +175,15 @@ def _their_data(sight: Sight) -> Verdict | None:
     )
 
 
+def _not_the_one(sight: Sight) -> Verdict | None:
+    """Somebody says that a mail of ours should not have gone to him."""
+    if not sight.has("not_the_one") or sight.papers or declares(sight, "applies", "encloses_papers"):
+        return None
+    if not _speaks_of_candidature(sight) and "postul" not in sight.own.lower():
+        return None
+    return doubt("dit n’avoir pas postulé : un message de notre part s’est-il trompé d’adresse ?", "not_the_one")
+
+
 def _withdrawal(sight: Sight) -> Verdict | None:
     if not sight.has("withdraws") or sight.has("call_for_projects", "organisation_applies"):
         return None
@@ -181,14 +191,20 @@ def _withdrawal(sight: Sight) -> Verdict | None:
         return None
     if sight.has("governance", "another_purpose", "volunteers") and not sight.has("the_job", "interview"):
         return None  # A seat, a prize, a stand.
+    if sight.in_subject("other_object") or (sight.has("other_object") and not _of_the_job(sight)):
+        return None  # A place in a course.
     if sight.has("interview") and _moves(sight):
         return None
-    if not (_speaks_of_candidature(sight) or sight.has("mentions_post") or _speaks_of_work(sight)):
+    if not (_of_the_job(sight) or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
 
 
 _WORK = ("entretien", "cdi", "cdd", "emploi", "embauch", "recrut", "travail", "interview", "position", "application")
+
+
+def _of_the_job(sight: Sight) -> bool:
+    return _speaks_of_candidature(sight) or sight.has("mentions_post")
 
 
 def _speaks_of_work(sight: Sight) -> bool:
@@ -250,7 +266,8 @@ def _plainly_other(sight: Sight) -> Verdict | None:
 
 def _seeks_work(sight: Sight) -> bool:
     """Whether a person asks to be hired, whatever else is spoken of."""
-    asks = declares(sight, "applies", "spontaneous", "internship") or sight.has("seeks_work")
+    asks = declares(sight, "spontaneous", "internship") or sight.has("seeks_work")
+    asks = asks or (declares(sight, "applies") and sight.has("the_job", "this_offer"))
     return asks and sight.for_oneself and not sight.institution and wants_work(sight) >= wants_else(sight) - WEAK
 
 
@@ -262,36 +279,36 @@ def _said_once(sight: Sight, cue: str) -> bool:
 def _business(sight: Sight) -> Verdict | None:
     """Invoices, calls for projects, offers to circulate, agencies: other mail, unless somebody applies in it."""
     other = sum(sight.hits[cue].cue.weight for cue in _BUSINESS if cue in sight.hits)
-    if other < STRONG:
-        return None
     because = tuple(cue for cue in _BUSINESS if cue in sight.hits)
-    applying = first_person(sight)
-    papers = papers_weight(sight)
-    speaks = sight.has("applies", "encloses_papers", "internship")
-    if _own_application(sight) or (because == ("meeting",) and sight.has("interview") and sight.for_oneself):
+    if other < STRONG or _own_application(sight) or (not sight.papers and _seeks_work(sight)):
         return None
-    if not speaks:
-        if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
-            return None
-        structures = sight.has("call_for_projects", "organisation_applies", "agency")
-        afterwards = sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight)
-        if afterwards and not structures and other < 2 * STRONG:
-            return None
-        return Verdict(Kind.OTHER, because)
+    if because == ("meeting",) and sight.has("interview") and sight.for_oneself:
+        return None
+    if not sight.has("applies", "encloses_papers", "internship"):
+        return _without_application(sight, other, because)
+    applying, papers = first_person(sight), papers_weight(sight)
     on_paper = any(sight.hits[cue].places != {Place.BODY} for cue in because)
     if applying + papers >= other + 1 and not (on_paper and not sight.has("applies", "internship")):
         return None
-    if (
-        sight.has("organisation_applies", "agency", "circulate_offer", "call_for_projects")
-        and not sight.papers
-        and applying < other
-    ):
+    structures = sight.has("organisation_applies", "agency", "circulate_offer", "call_for_projects")
+    if not papers and applying < other:
         return Verdict(Kind.OTHER, because)
-    if applying < other and not papers:
+    if structures and not sight.papers and applying < other:
         return Verdict(Kind.OTHER, because)
     if sight.cvs:
         return _for_what(sight)
     return doubt("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
+
+
+def _without_application(sight: Sight, other: float, because: tuple[str, ...]) -> Verdict | None:
+    """Business where nobody says that he applies: a CV, or a word to follow an application, still is no business."""
+    if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
+        return None
+    structures = sight.has("call_for_projects", "organisation_applies", "agency")
+    afterwards = sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight)
+    if afterwards and not structures and other < 2 * STRONG:
+        return None
+    return Verdict(Kind.OTHER, because)
 
 
 def _own_application(sight: Sight) -> bool:
@@ -365,6 +382,11 @@ def _of_several(sight: Sight) -> Verdict | None:
 
 def _others_papers(sight: Sight) -> Verdict:
     """A CV that is not the writer's, without a word of who applies: an adviser's work, or a person's to sort out."""
+    named = sight.has(
+        "the_job", "seeks_work", "subject_application", "adviser_transmits", "acquaintance", "somebody_else"
+    )
+    if not sight.private_sender and not named and len(sight.own.split()) >= _SHORT_NOTE:
+        return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
     if sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else"):
         return _by_an_adviser(sight)
     return doubt("le CV joint n’est pas celui de la personne qui écrit", "cv")
@@ -385,19 +407,25 @@ def _afterwards(sight: Sight) -> Verdict | None:
         return Verdict(Kind.FOLLOW_UP, because)
     # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
     vague = adds and fold(sight.hits["adds"].quote).startswith(_AS_ASKED)
-    pieces = sight.letters if vague else sight.papers
-    concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("encloses_papers", "mentions_post")
+    if whole and (vague or not adds) and sight.quoted.strip() and not before and not _known(sight):
+        return None  # We had been asked about the post, and here is the application.
     if vague and not (sight.answers or before):
         return Verdict(Kind.FOLLOW_UP, because) if sight.letters and not sight.cvs else None
-    if adds and concerned and (sight.attached or sight.answers or before or sight.links):
-        return Verdict(Kind.FOLLOW_UP, because)
-    if adds and (sight.has("encloses_papers") or sight.has("subject_application")):
+    if adds and _adds_to_it(sight, before=before, pieces=sight.letters if vague else sight.papers):
         return Verdict(Kind.FOLLOW_UP, because)
     if sight.answers:
         return _in_a_thread(sight, whole=whole)
     if before and not sight.has("applies") and (sight.papers or sight.has("subject_application", "the_job")):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
+
+
+def _adds_to_it(sight: Sight, *, before: bool, pieces: tuple[Piece, ...]) -> bool:
+    """Whether what is completed or corrected is an application."""
+    if sight.has("encloses_papers", "subject_application"):
+        return True
+    concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("mentions_post")
+    return bool(concerned and (sight.attached or sight.answers or before or sight.links))
 
 
 def _moves(sight: Sight) -> bool:
@@ -438,25 +466,32 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
 
 # What we write to somebody who has applied; an offer that we sent out says "candidatures" as well.
 _OUR_ANSWER = re.compile(
-    r"(?:votre|vos|ta|your|ma|mon|my) (?:candidature|dossier|cv|lettre|entretien|application|interview)"
-    r"|(?:un|l'|l’|the|an) ?(?:entretien|interview)\b"
+    r"(?:votre|ta|your|ma|mon|my) (?:candidature|dossier|application)|(?:ma|mon|my) (?:cv|lettre)"
+    r"|(?:un|une|l'|l’|the|an|votre|your) ?(?:entretien|interview|audition)\b|manqu|missing|illisible"
+    r"|pas (?:lisible|ouvr)"
 )
+_INVITED = re.compile(r"(?:envoy|adress|transm|depos|parvenir|recevoir|send|submit|si |before)[^.!?\n]{0,40}$")
+
+
+def _known(sight: Sight) -> bool:
+    """Whether what is answered speaks of an application that was made, and not of how to make one."""
+    beneath = fold(sight.quoted[:6000])
+    return any(not _INVITED.search(beneath[: found.start()][-60:]) for found in _OUR_ANSWER.finditer(beneath))
 
 
 def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     """An answer to a mail of ours without words that tell: its pieces and what it answers do."""
-    known = _OUR_ANSWER.search(fold(sight.quoted[:6000])) is not None
+    known = _known(sight)
     if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
     if sight.cvs and not (sight.message.in_reply_to or sight.quoted.strip()):
         return None  # "Re: annonce" typed as a subject: it answers no mail.
-    if whole and sight.quoted.strip() and not known and not sight.has("adds", "applied_before"):
-        return None  # What we wrote was no answer to an application.
     if sight.papers:
         return Verdict(Kind.FOLLOW_UP, ("thread", "cv", "letter"))
     if sight.has("asks_about_post") and sight.question:
         return None
-    if sight.has("later") or (sight.familiar and not first_person(sight)):
+    colleague = sight.familiar or (sight.we and not sight.private_sender)
+    if sight.has("later") or (colleague and not first_person(sight)):
         return None
     if (known or sight.has("subject_application", "applied_before")) and wants_else(sight) < FAIR:
         return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
@@ -465,8 +500,13 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
 
 def _of_another(sight: Sight) -> Verdict | None:
     """A question about something else, or the offer of one who wants to sell, to write or to be elected."""
-    if sight.papers or first_person(sight) >= STRONG or sight.has("internship", "spontaneous"):
+    if sight.papers or first_person(sight) >= STRONG or _seeks_work(sight):
         return None
+    if sight.institution and not sight.has("employment_adviser", "applies", "encloses_papers") and not sight.answers:
+        return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
+    about_us = sight.has("asks_about_post", "chaser", "adds", "interview") or (sight.question and sight.has("the_job"))
+    if sight.familiar and not first_person(sight) and not about_us:
+        return Verdict(Kind.OTHER, ("somebody_else",))
     if wants_else(sight) < FAIR + first_person(sight) + 2 * sight.answers:
         return None
     return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
@@ -529,7 +569,10 @@ def _because(sight: Sight) -> tuple[str, ...]:
 
 def _by_papers(sight: Sight) -> Verdict | None:
     words = sight.score(Speaks.APPLICATION)
-    if sight.sure_cvs or (sight.cvs and words >= WEAK) or (sight.letters and first_person(sight) >= WEAK):
+    attached = any(piece.document.part != BODY_PART for piece in sight.letters)
+    if sight.sure_cvs or (sight.cvs and words >= WEAK):
+        return _for_what(sight)
+    if sight.letters and (first_person(sight) >= WEAK or (attached and words >= FAIR)):
         return _for_what(sight)
     if words >= FAIR and (_unreadable(sight) or sight.links):
         return Verdict(Kind.APPLICATION, ("cloud_link", *_because(sight)))
@@ -545,8 +588,13 @@ def _for_what(sight: Sight) -> Verdict:
     if wants >= other + 0.5 and wants >= 1:
         return application
     because = tuple(cue for cue in _AGAINST if sight.has(cue))
+    colleague = sight.familiar and not sight.private_sender
     plainly = sight.institution or any(map(sight.in_subject, because))
-    if (because or sight.institution) and other >= FAIR and (wants < FAIR or (plainly and other > wants)):
+    if (
+        (because or sight.institution)
+        and other >= FAIR
+        and (wants < FAIR or (plainly and other > wants) or (colleague and other >= wants))
+    ):
         return Verdict(Kind.OTHER, because)
     if because:
         return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
