@@ -70,8 +70,8 @@ def one_folder(server: Server, number: int, seconds: int) -> bool:
 
 def polls(line: Line) -> tuple[int, int]:
     """How many there were, and what came over the connection that they use."""
-    talk = max(line.talks, key=lambda talk: talk.commands.count("SEARCH"))
-    return talk.commands.count("SEARCH"), talk.received
+    talk = max(line.talks, key=lambda talk: talk.commands.count("NOOP"))
+    return talk.commands.count("NOOP"), talk.received
 
 
 if __name__ == "__main__":
