@@ -40,6 +40,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Plain help: rich's shows "<bool>" beside a switch, and breaks lines where the code does.
 )
 
 
@@ -60,6 +61,20 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log each step, not trouble alone.")]
+_LARGEST_NUMBER = 2**31 - 1  # of the store
+
+
+def number(text: str) -> int:
+    """A number of the store, as a word of the command line."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _LARGEST_NUMBER):
+        raise typer.BadParameter(f'"{text}" is no number; write digits alone, as the lists show them.')
+    return int(text)
+
+
+def number_option(said: str) -> Any:
+    """An option that takes the number of one thing."""
+    return typer.Option(parser=number, metavar="N", help=said)
 
 
 def main() -> None:
@@ -120,7 +135,10 @@ def demo(
     keep: Annotated[Path | None, typer.Option(help="Leave archive, digest and store in this folder.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A dozen sample messages through the real agent, on servers of its own on loopback."""
+    """Sample messages through the real agent, on its own servers.
+
+    They listen on loopback and end with the command. Nothing of this machine is read or written.
+    """
     from inbox_agent.demo import demo_in_words, run_demo  # noqa: PLC0415 - the servers are an extra
 
     result = run_demo(keep)
@@ -128,8 +146,8 @@ def demo(
 
 
 @app.command()
-def run(config: ConfigOption = None, verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
-    """Serve: poll the mailboxes, answer, report once a day, until SIGTERM."""
+def run(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
+    """Serve: poll, answer, report once a day, until SIGTERM."""
     from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
     from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
 
@@ -142,7 +160,7 @@ def run(config: ConfigOption = None, verbose: Annotated[bool, typer.Option("--ve
 def once(
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+    verbose: VerboseOption = False,
     trust_clock: Annotated[bool, typer.Option("--trust-clock", help="The clock was wrong and is right now.")] = False,
 ) -> None:
     """One pass over every mailbox, then end."""
@@ -229,7 +247,11 @@ def explain(
 
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Everything that can be wrong, before it is: config, rules, templates, login, folders, SMTP, clock, disk."""
+    """Look for all that can be wrong, before it is.
+
+    Configuration, rules, templates, secrets, login, folders, SMTP, clock, disk, archive and store. Sends nothing,
+    moves nothing.
+    """
     from inbox_agent.check import check_all  # noqa: PLC0415 - slow to import
 
     findings = list(check_all(config))
@@ -255,7 +277,7 @@ def init(
 
 @app.command()
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """How the agent is: what is wrong and what to do, then the numbers."""
+    """What is wrong and what to do, then the numbers."""
     from inbox_agent.status import read_status  # noqa: PLC0415 - slow to import
 
     with _store(config) as installation:
@@ -301,15 +323,18 @@ def digest(
 def outbox(
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    show: Annotated[int | None, typer.Option(help="Print one mail whole.")] = None,
-    sent: Annotated[int | None, typer.Option(help="Say that an uncertain one was sent.")] = None,
-    resend: Annotated[int | None, typer.Option(help="Send an uncertain or refused one again.")] = None,
+    show: Annotated[int | None, number_option("Print one mail whole.")] = None,
+    sent: Annotated[int | None, number_option("Say that an uncertain one was sent.")] = None,
+    resend: Annotated[int | None, number_option("Send an uncertain or refused one again.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Answer again after the agent stopped, having had too much to say.")
     ] = False,
     answer: Annotated[bool, typer.Option("--answer", help="With --resume: answer those who wrote meanwhile.")] = False,
 ) -> None:
-    """The replies and reports: what was sent, what waits, what is uncertain."""
+    """Replies and reports: sent, waiting, uncertain.
+
+    --sent and --resend are for a service that is stopped.
+    """
     from inbox_agent import outbox as box  # noqa: PLC0415 - slow to import
 
     acting = sent is not None or resend is not None
@@ -332,11 +357,14 @@ def outbox(
 def quarantine(
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    retry: Annotated[int | None, typer.Option(help="Read one again.")] = None,
-    release: Annotated[int | None, typer.Option(help="A person has seen to it: let it go.")] = None,
-    show: Annotated[int | None, typer.Option(help="The file with the octets of one.")] = None,
+    retry: Annotated[int | None, number_option("Read one again.")] = None,
+    release: Annotated[int | None, number_option("A person has seen to it: let it go.")] = None,
+    show: Annotated[int | None, number_option("The file with the octets of one.")] = None,
 ) -> None:
-    """Messages that could not be read three times: list, show, retry, release."""
+    """Messages that could not be read: list, show, retry, release.
+
+    Each was tried three times. --retry and --release are for a service that is stopped.
+    """
     from inbox_agent import quarantine as ward  # noqa: PLC0415 - slow to import
 
     acting = retry is not None or release is not None
@@ -361,7 +389,10 @@ def evaluate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How often the rules are right on messages that you have labelled, with a confusion matrix and every miss."""
+    """How often the rules are right on messages you have labelled.
+
+    With a confusion matrix and every miss.
+    """
     from inbox_agent.evaluate import MEASURES, report  # noqa: PLC0415 - slow to import
     from inbox_agent.evaluate import evaluate as measure  # noqa: PLC0415 - the command has its name
     from inbox_agent.explain import explainer  # noqa: PLC0415 - slow to import
@@ -379,7 +410,7 @@ def evaluate(
         typer.echo(report(found))
 
 
-templates_app = typer.Typer(help="The words of replies and digest: list, preview with sample data, check.")
+templates_app = typer.Typer(help="The words of replies and digest: list, preview, check.")
 app.add_typer(templates_app, name="templates", no_args_is_help=True)
 TemplatesOption = Annotated[
     Path | None, typer.Option("--templates", help="A folder; what it lacks comes from those that ship.")
@@ -388,7 +419,7 @@ TemplatesOption = Annotated[
 
 @templates_app.command("list")
 def templates_list(folder: TemplatesOption = None) -> None:
-    """Every template, and whether it is yours or ships with the program."""
+    """Every template: yours, or the one that ships."""
     from inbox_agent.shipped import shipped  # noqa: PLC0415 - cheap, and only here
 
     for path in sorted(shipped("templates").rglob("*.j2")):
@@ -418,7 +449,7 @@ def templates_preview(
 
 @templates_app.command("check")
 def templates_check(folder: TemplatesOption = None) -> None:
-    """Render all with sample data; unknown variables are faults with file and line."""
+    """Render all with sample data; tell faults with file and line."""
     from inbox_agent.errors import ConfigError  # noqa: PLC0415 - only here
     from inbox_agent.samples import check_templates  # noqa: PLC0415 - slow to import
 
@@ -434,7 +465,10 @@ def sign_in(
     mailbox: Annotated[str | None, typer.Option(help="The mailbox, where there are several.")] = None,
     smtp: Annotated[bool, typer.Option("--smtp", help="For the smtp section instead of a mailbox.")] = False,
 ) -> None:
-    """Sign in at Microsoft 365 or Google (OAuth) and keep the refresh token, for a mailbox or for sending."""
+    """Sign in at Microsoft 365 or Google (OAuth).
+
+    The refresh token is kept, for a mailbox or for sending.
+    """
     from inbox_agent.adapters.oauth import sign_in as sign_in_there  # noqa: PLC0415 - only here
     from inbox_agent.installation import oauth_settings  # noqa: PLC0415 - slow to import
 
@@ -467,8 +501,11 @@ def metrics(
 
 
 @app.command()
-def worker(config: ConfigOption = None, verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
-    """Read messages for other hosts, from the queue on PostgreSQL, until SIGTERM. It decides and does nothing."""
+def worker(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
+    """Read messages for other hosts, from the queue on PostgreSQL.
+
+    Until SIGTERM. It decides and does nothing.
+    """
     from inbox_agent.logs import start_logging  # noqa: PLC0415 - slow to import
     from inbox_agent.worker import serve  # noqa: PLC0415 - the same
 

@@ -10,14 +10,19 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from inbox_agent.cli import ConfigOption, JsonOption, _alone, _config, _progress, _store, app
+from inbox_agent.cli import ConfigOption, JsonOption, _alone, _config, _progress, _store, app, number
 from inbox_agent.errors import EXIT_FAILED, EXIT_USAGE
 
 _WORDS = ("yes", "no", "offer", "complete", "incomplete", "late", "answer")
+
+
+def number_argument(said: str) -> Any:
+    """An argument that is the number of a message or application."""
+    return typer.Argument(parser=number, metavar="NUMBER", help=said)
 
 
 def _who() -> str:
@@ -29,13 +34,15 @@ def _who() -> str:
 
 @app.command()
 def correct(
-    number: Annotated[int, typer.Argument(help="The number that digest and board show.")],
+    number: Annotated[int, number_argument("The number that digest and board show.")],
     word: Annotated[str, typer.Argument(help=f"What it is: {', '.join(_WORDS)}.")],
     offer: Annotated[str | None, typer.Argument(help='The offer\'s id, with "offer".')] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Correct the agent: what a message is, for which offer, where it belongs. The next poll does it.
+    """Say what a message is, for which offer, where it belongs.
+
+    The next poll does it.
 
     yes: it is an application. no: it is none. offer ID: it is for that offer. complete, incomplete, late: staff's
     word, which the agent never overrules. answer: send the reply that was withheld. Nobody gets a second reply.
@@ -97,7 +104,9 @@ def purge(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete applications and unresolved doubts whose retention is over: files, store, and their mail in our folders.
+    """Delete what is kept no longer: files, store and mail.
+
+    Applications and unresolved doubts whose retention is over, with their mail in our folders.
 
     The running agent does it each night and announces it a week ahead in the digest.
     """
@@ -141,7 +150,9 @@ def erase(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase everything that is kept of a candidate (RGPD, article 17). It cannot be undone.
+    """Erase everything that is kept of a candidate.
+
+    RGPD, article 17. It cannot be undone.
 
     Files, register, store and spool; in the mailbox the messages of the applications, our replies in Drafts and
     Sent, and our digests that name the person. An anonymous count is left. Stop the service first.
@@ -177,7 +188,10 @@ def export(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Everything that is kept of a candidate in one ZIP, with a summary in French (RGPD, articles 15 and 20)."""
+    """Everything that is kept of a candidate, in one ZIP.
+
+    With a summary in French (RGPD, articles 15 and 20).
+    """
     from inbox_agent.export import export as write_export  # noqa: PLC0415 - slow to import
 
     with _store(config) as installation:
@@ -196,11 +210,14 @@ def export(
 
 @app.command()
 def agree(
-    number: Annotated[int, typer.Argument(help="The application's number.")],
+    number: Annotated[int, number_argument("The application's number.")],
     withdraw: Annotated[bool, typer.Option("--withdraw", help="The agreement no longer holds.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Record that a candidate agreed to be kept longer than the retention (retention.agreed_months)."""
+    """Record that a candidate agreed to be kept longer.
+
+    For retention.agreed_months, instead of retention.months.
+    """
     from inbox_agent.purge import agree as record  # noqa: PLC0415 - slow to import
 
     with _store(config) as installation:
@@ -210,7 +227,7 @@ def agree(
 
 @app.command()
 def offers(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """What is open, until when, and what happens to an application that arrives now."""
+    """What is open, until when, and what becomes of mail now."""
     from inbox_agent.offers import load_offers  # noqa: PLC0415 - slow to import
     from inbox_agent.open_offers import described, table  # noqa: PLC0415 - the same
 
@@ -225,10 +242,11 @@ def replay(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What today's rules would decide differently about the applications in the archive. Sends nothing.
+    """What today's rules would decide differently.
 
-    What staff placed stands and is left out. With --apply the next poll moves mail and files; the service must
-    not run meanwhile. An application that would be none today is only told.
+    About the applications in the archive; nothing is sent. What staff placed stands and is left out. With --apply the
+    next poll moves mail and files; the service must not run meanwhile. An application that would be none today is only
+    told.
     """
     from inbox_agent import replay as replaying  # noqa: PLC0415 - slow to import
 
@@ -253,7 +271,10 @@ def backfill(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take old mail into scope: judge and file it like new mail, and answer nobody. Stop the service first."""
+    """Take old mail into scope, and answer nobody.
+
+    It is judged and filed like new mail. Stop the service first.
+    """
     from datetime import date  # noqa: PLC0415 - only here
 
     from inbox_agent.backfill import take_in  # noqa: PLC0415 - slow to import
@@ -289,7 +310,10 @@ def fsck(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify every filed file against its hash, and the store against the archive. Exit status 1 if one is wrong."""
+    """Verify every filed file, and the store against the archive.
+
+    Each against its hash. Exit status 1 if one is wrong.
+    """
     from inbox_agent.fsck import fsck as verify  # noqa: PLC0415 - slow to import
     from inbox_agent.publish import publish  # noqa: PLC0415 - the same
 
@@ -311,7 +335,9 @@ def backup(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy the agent's state into one file while it runs: the store and the messages in hand.
+    """Copy the agent's state into one file while it runs.
+
+    That is the store and the messages in hand.
 
     To restore: stop the service, unpack the file into the state folder, start it. The archive is a folder of
     files that your usual backup copies; fsck compares the two.
@@ -325,7 +351,10 @@ def backup(
 
 @app.command()
 def rebuild(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Make the store anew from the archive, after it was lost. The present store must be empty or away."""
+    """Make the store anew from the archive, after it was lost.
+
+    The present store must be empty or away.
+    """
     from inbox_agent.rebuild import rebuild as rebuild_store  # noqa: PLC0415 - slow to import
 
     with _alone(config) as installation, _progress("applications") as progress:
