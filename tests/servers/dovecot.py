@@ -1,8 +1,8 @@
 """Dovecot 2.3 on loopback, as an ordinary user, with its own authority; and the fixtures that give it.
 
 Accounts are director, secretary and other at lab.test, and anybody at fresh.test with the password "fresh": a
-test that wants an empty mailbox invents a name. Tokens signed with TOKEN_KEY are taken too. Mail arrives by
-LMTP or APPEND. `stop_dovecot` ends it by pid.
+test that wants an empty mailbox invents a name. At large.test too, where a mailbox bears tens of thousands (mdbox).
+Tokens signed with TOKEN_KEY are taken too. Mail arrives by LMTP or APPEND. `stop_dovecot` ends it by pid.
 """
 
 from __future__ import annotations
@@ -50,6 +50,16 @@ class Dovecot:
 
     def maildir(self, user: str) -> Path:
         return self.folder / "mail" / user / "Maildir"
+
+    def take_in(self, user: str, maildir: Path) -> None:
+        """A whole Maildir into the INBOX of somebody at large.test, in seconds."""
+        command = ["doveadm", "-c", str(self.folder / "dovecot.conf")]
+        if os.geteuid() == 0:
+            user_, group = _owner()
+            for path in (maildir, *maildir.iterdir()):
+                shutil.chown(path, user_, group)
+            command = ["setpriv", f"--reuid={user_}", f"--regid={group}", "--clear-groups", *command]
+        subprocess.run([*command, "import", "-u", user, f"maildir:{maildir}", "", "ALL"], check=True, timeout=600)
 
     def renumber(self, user: str) -> None:
         """Another UIDVALIDITY for INBOX, as after a restored backup. Wants a new connection to be seen."""
@@ -159,7 +169,7 @@ default_login_user = {user}
 first_valid_uid = 0
 first_valid_gid = 0
 mail_home = {folder}/mail/%u
-mail_location = maildir:~/Maildir
+mail_location = %{{if;%d;eq;large.test;mdbox\:~/mdbox;maildir\:~/Maildir}}
 mail_max_userip_connections = 100
 ssl = required
 ssl_cert = <{folder}/srv.pem
@@ -172,7 +182,7 @@ passdb {{
 }}
 passdb {{
   driver = static
-  username_filter = *@fresh.test
+  username_filter = *@fresh.test *@large.test
   args = password=fresh
 }}
 passdb {{
