@@ -401,6 +401,14 @@ def _in_file_name(file_name: str, address: str | None, no_names: Collection[str]
     return name if name is not None and (_plausible(name, address)) and len(kept.split()) <= 3 else None  # noqa: PLR2004 a title is longer
 
 
+def words_of_file(file_name: str, no_names: Collection[str]) -> frozenset[str]:
+    """The words of a file's name that could be a person's."""
+    plain = re.sub(r"[_\-.]+(?=\S)", " ", re.sub(r"\.[A-Za-z0-9]{2,5}$", "", file_name))
+    plain = re.sub(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Ý])", " ", plain)
+    words = (fold(word) for word in _FILE_NOISE.sub(" ", plain).split())
+    return frozenset(word for word in words if len(word) > 2 and word.isalpha() and word not in no_names)  # noqa: PLR2004
+
+
 def _from_address(address: str) -> PersonName | None:
     """Read "jeanne.dupont75@…" as Jeanne Dupont, where one of the parts is a first name."""
     parts = [

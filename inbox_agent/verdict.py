@@ -200,7 +200,23 @@ def _withdrawal(sight: Sight) -> Verdict | None:
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
 
 
-_WORK = ("entretien", "cdi", "cdd", "emploi", "embauch", "recrut", "travail", "interview", "position", "application")
+_WORK = (
+    "convocation",
+    "creneau",
+    "jury",
+    "audition",
+    "candidat",
+    "entretien",
+    "cdi",
+    "cdd",
+    "emploi",
+    "embauch",
+    "recrut",
+    "travail",
+    "interview",
+    "position",
+    "application",
+)
 
 
 def _of_the_job(sight: Sight) -> bool:
@@ -424,6 +440,8 @@ def _adds_to_it(sight: Sight, *, before: bool, pieces: tuple[Piece, ...]) -> boo
     """Whether what is completed or corrected is an application."""
     if sight.has("encloses_papers", "subject_application"):
         return True
+    if sight.private_sender and sight.has("this_offer", "the_job") and wants_else(sight) < WEAK:
+        return True
     concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("mentions_post")
     return bool(concerned and (sight.attached or sight.answers or before or sight.links))
 
@@ -491,7 +509,8 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     if sight.has("asks_about_post") and sight.question:
         return None
     colleague = sight.familiar or (sight.we and not sight.private_sender)
-    if sight.has("later") or (colleague and not first_person(sight)):
+    of_another = sight.in_subject("somebody_else")
+    if sight.has("later") or ((colleague or of_another) and not first_person(sight)):
         return None
     if (known or sight.has("subject_application", "applied_before")) and wants_else(sight) < FAIR:
         return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
@@ -504,7 +523,9 @@ def _of_another(sight: Sight) -> Verdict | None:
         return None
     if sight.institution and not sight.has("employment_adviser", "applies", "encloses_papers") and not sight.answers:
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
-    about_us = sight.has("asks_about_post", "chaser", "adds", "interview") or (sight.question and sight.has("the_job"))
+    about_us = sight.has("asks_about_post", "chaser", "adds", "interview") or (
+        sight.question and sight.has("the_job") and not sight.has("circulate_offer", "relative")
+    )
     if sight.familiar and not first_person(sight) and not about_us:
         return Verdict(Kind.OTHER, ("somebody_else",))
     if wants_else(sight) < FAIR + first_person(sight) + 2 * sight.answers:
@@ -627,12 +648,21 @@ def _asking(sight: Sight) -> Verdict | None:
     return None
 
 
+_RECRUITING = re.compile(
+    r"(?<!d')(?<!d’)\bentretiens?\b|\bjury\b|\bconvocation\b|\brecrutements?\b|\bmon dossier\b|\bembauch|\bpostul"
+    r"|\bma (?:candidature|demande du|lettre de motivation)\b|\bmon cv\b|\bmy (?:application|cv)\b|\bmot de passe\b"
+)
+
+
 def _thin(sight: Sight) -> Verdict | None:
     """What a person must look at: a letter or a word of candidature that nothing goes with, a scan without a word."""
     if papers_weight(sight):
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
     if sight.score(Speaks.APPLICATION) >= FAIR:
         return doubt("parle de candidature, sans pièce et sans rien dire de précis", *_because(sight))
+    recruits = sight.private_sender and sight.for_oneself and not sight.familiar and wants_else(sight) < WEAK
+    if recruits and _RECRUITING.search(fold(f"{sight.subject}\n{sight.own[:2000]}")):
+        return doubt("une personne parle d’un recrutement, sans que l’on sache ce qu’elle demande")
     opaque = [piece for piece in _unreadable(sight) if piece.document.state in _OPAQUE]
     if opaque and not sight.own.strip() and not sight.score(Speaks.OTHER):
         return doubt("un document que personne n’a pu lire, sans un mot d’explication", "unreadable")
