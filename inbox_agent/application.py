@@ -6,7 +6,6 @@ as JSON (`to_json`, `from_json`), so every field is plain.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -110,7 +109,7 @@ class Document:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only; the inverse is `from_json`."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Document:
@@ -184,7 +183,7 @@ class Reading:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only; the inverse is `from_json`."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Reading:
@@ -212,13 +211,16 @@ def _moment(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return value
+    return {name: _plain(getattr(value, name)) for name in value.__slots__}  # A dataclass of this module.

@@ -109,7 +109,8 @@ def _written(
             yield document
             continue
         _write(output / name, octets)
-        yield dataclasses.replace(document, file=name, size=len(octets), sha256=hashlib.sha256(octets).hexdigest())
+        digest = hashlib.sha256(octets).hexdigest() if document.part == "body" else document.sha256
+        yield dataclasses.replace(document, file=name, size=len(octets), sha256=digest)
     folder = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -118,10 +119,14 @@ def _written(
 
 
 def _write(path: Path, octets: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(octets)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 # --- A document in a process of its own -------------------------------------------------------------------------
