@@ -25,6 +25,7 @@ from inbox_agent.person import (
     name_of,
     name_on_paper,
     passed_on,
+    words_of_file,
 )
 from inbox_agent.phrases import fold
 from inbox_agent.pieces import BODY_PART, as_announced, letter_in_body, pieces_of, without_other_letters
@@ -233,7 +234,10 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     writer = name_of(sender.name, sender.addr_spec, no_names) if sender is not None else None
     if not papers or sender is None or writer is None:
         return None
-    if all(writer.folded <= set(re.findall(r"[a-z]+", fold(piece.text[:_HEAD]))) for piece in papers):
+    ours = [name_of(one.name, one.addr_spec, no_names) for one in case.message.to if case.staff.includes(one.addr_spec)]
+    if any(_is_of(piece.text, one) for piece in papers for one in ours if one is not None):
+        return False
+    if all(_is_of(piece.text, writer) for piece in papers):
         return True
     if not is_public(sender.domain) and not any(_bears(piece.text, writer) for piece in papers):
         return False
@@ -249,6 +253,11 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     return None if any(word in shown for word in words) else False
 
 
+def _is_of(text: str, person: PersonName) -> bool:
+    """Whether that name stands at the head of a paper."""
+    return person.folded <= set(re.findall(r"[a-z]+", fold(text[:_HEAD])))
+
+
 def _bears(text: str, writer: PersonName) -> bool:
     """Whether a paper shows any word of that name."""
     words = set(re.findall(r"[a-z]+", fold(text[:4000])))
@@ -256,13 +265,15 @@ def _bears(text: str, writer: PersonName) -> bool:
 
 
 def _several_owners(case: _Case, sight: Sight) -> bool:
-    """Whether two CVs bear names that have no word in common."""
+    """Whether two CVs are of two people, by the names on them, or in the names of the files."""
     no_names = case.rules.recognition.lists["no_names"]
-    owners = [name_on_paper(piece.text, no_names) for piece in sight.cvs[:4] if not piece.by_name]
-    found = [owner.folded for owner in owners if owner is not None]
-    return any(not one & other for at, one in enumerate(found) for other in found[at + 1 :]) or (
-        len(found) > 1 and len({owner.given for owner in owners if owner is not None}) > 1
-    )
+    owners = []
+    for piece in sight.cvs[:4]:
+        found = None if piece.by_name else name_on_paper(piece.text, no_names)
+        words = found.folded if found is not None else words_of_file(piece.document.name, no_names)
+        if words:
+            owners.append(words)
+    return any(not one & other for at, one in enumerate(owners) for other in owners[at + 1 :])
 
 
 def _own_again(case: _Case) -> bool:
@@ -348,6 +359,11 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         return _passed_on_by_board(case, sight, shown)
     if sight.cvs and (board or sight.has("applies", "encloses_papers", "subject_application")):
         return Verdict(Kind.APPLICATION, ("cv", "job_board_sender"), evidence=shown, third_party=board is not None)
+    if sight.has("somebody_wrote") and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post"):
+        return dataclasses.replace(
+            verdict.doubt("un site transmet les mots d’une personne, qu’il faut aller y lire", "somebody_wrote"),
+            evidence=shown,
+        )
     if board and sight.has("newsletter", "advert"):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
     if board and is_from(message.from_, recognition.lists["employment_services"]) is None:
