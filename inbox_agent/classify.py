@@ -45,6 +45,8 @@ TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
 PHONE_DIGITS = 9  # a telephone number has nine and more.
 OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
 MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
+ARGUED_AT_LEAST = 0.2  # of the weight of arguments
+BY_A_LANDLINE = 0.7  # a number that a firm may have
 SHOWN = 4  # findings quoted in one piece of evidence.
 SLIGHT = 0.05  # a weight below it is not worth a line of evidence.
 NAMED_LIKE_A_PERSON = range(2, 5)  # words of a file name: "Jeanne Dupont.pdf".
@@ -74,6 +76,15 @@ _BLANK = re.compile(
     r"\[[^\]\d]{3,50}\]|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}"
     r"|(?<=\w )_{4,}|: ?[_.]{4,}|(?<=\w )\.{8,}(?=\s*$)",
     re.MULTILINE,
+)
+_ELIDED = re.compile(r"^[dlDL]['’]")
+_APPLICATION_OF = re.compile(
+    r"\b(?:candidature|demande|dossier|embauche|recrutement|application) (?:de |d'|of )(?!stage|emploi|poste)"
+)
+# Schools, streets and hospitals bear names of persons.
+_NAMED_PLACES = re.compile(
+    r"(?:lycee|college|ecole|universite|hopital|clinique|rue|avenue|boulevard|place|quai|square|salle|centre|institut"
+    r"|residence|espace|theatre|mediatheque|stade|gymnase|foyer|ehpad|maison|prix|fondation|station)$"
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n\s*\n")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
@@ -221,7 +232,8 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
     evidence += [
         _aside(shape, part, speech, form * scale.trade_discount) for shape in scale.shapes if shape.name in _ASIDES
     ]
-    others = anywhere + _findings(rules.other_near, career)
+    titled = {part.lines[at].words for at, _, _ in headings if at}
+    others = [finding for finding in anywhere + _findings(rules.other_near, career) if not finding.heads_only(titled)]
     evidence += [finding.evidence("other", finding.mark.cv, scale.trade_discount * form) for finding in others]
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.CV, scale)])
 
@@ -278,6 +290,8 @@ def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
     reached = any(not _OFFICE.match(found) for found in own) or any(AGE.search(line.plain) for line in edges)
     if reached and (name or guess):
         return 1.0, f"{name or guess}, and how to reach them"
+    if name and any(_PHONE.search(line.plain) and not _OFFICE.match(line.plain) for line in edges):
+        return BY_A_LANDLINE, f"{name}, and a telephone"
     return (NAME_ALONE, name) if name else (0, "")
 
 
@@ -288,7 +302,7 @@ def _opens_with_a_person(line: Line) -> bool:
     first, _, rest = line.raw.partition(" ")
     if not rest or not first[0].isupper() or not rest[0].isupper():
         return False
-    if fold(first) in GIVEN_NAMES:
+    if fold(first).partition("-")[0] in GIVEN_NAMES:
         return True
     return first.isupper() and len(first) > len("DE") and fold(rest.split()[0].rstrip(",")) in GIVEN_NAMES
 
@@ -553,9 +567,21 @@ def _letter_score(
     discount = scale.trade_discount * _voice(evidence, scale)
     others = anywhere + _findings(rules.other_near, part)
     evidence += [finding.evidence("other", finding.mark.letter, discount) for finding in others]
-    if core.count < rules.least_letter_words:
+    if core.count < _least_words(evidence, scale, rules):
         evidence.append(Evidence("letter_too_short", f"{core.count} words in sentences", -scale.needed))
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.LETTER, scale)])
+
+
+def _least_words(evidence: list[Evidence], scale: Scale, rules: DocumentRules) -> int:
+    """How short a letter may be: between a salutation and a formula few words will do, if they argue."""
+    weights = {item.test: item.weight for item in evidence}
+    argued = weights.get("letter_argument", 0.0) / (_share(scale, "argument") or 1.0)
+    framed = {"letter_salutation", "letter_closing"} <= weights.keys() and argued >= ARGUED_AT_LEAST
+    return rules.least_framed_letter_words if framed else rules.least_letter_words
+
+
+def _share(scale: Scale, name: str) -> float:
+    return next((shape.weight for shape in scale.shapes if shape.name == name), 0.0)
 
 
 def _voice(evidence: list[Evidence], scale: Scale) -> float:
@@ -582,7 +608,9 @@ def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Ev
             yield _weigh("letter", shape, measure, "no salutation, no formula, no object")
 
 
-def _letter_shape(name: str, core: Passage, part: Passage, look: _Look, rules: DocumentRules) -> tuple[float, str]:
+def _letter_shape(  # noqa: C901 a table in words
+    name: str, core: Passage, part: Passage, look: _Look, rules: DocumentRules
+) -> tuple[float, str]:
     i, you = sum(line.i for line in core.lines), sum(line.you for line in core.lines)
     match name:
         case "first_person":
@@ -602,11 +630,34 @@ def _letter_shape(name: str, core: Passage, part: Passage, look: _Look, rules: D
         case "place_and_date":
             dated = [line.raw for line in part.lines if line.place_and_date]
             return len(dated), _quote(dated)
+        case "of_another":
+            return _of_another(core)
         case "argument":
             words = _argument_words(core, rules)
             return words, f"{words} words that put something forward"
         case _:
             return _length_beyond(core, look)
+
+
+def _of_another(core: Passage) -> tuple[float, str]:
+    """1 where somebody named in a sentence is who the letter is about; nearer to 0 the more it says "je"."""
+    i, third = sum(line.i for line in core.lines), sum(line.third for line in core.lines)
+    named = [name for line in core.lines if line.sentence for name in _persons_in(line.raw)]
+    if not named:
+        return 0, ""
+    if any(_APPLICATION_OF.search(line.plain) for line in core.lines if line.sentence):
+        return 1, f"the application of {named[0]}"
+    about = max(0.0, (2 * third - i) / (third + i)) if third > 1 else 0.0
+    return about, f"{named[0]}; “il, elle” {third} times, “je” {i} times"
+
+
+def _persons_in(raw: str) -> Iterator[str]:
+    """First names with surnames within a line: "la candidature de Victor Amblard"."""
+    tokens = [_ELIDED.sub("", token) for token in raw.split()]
+    for before, first, last in zip(["", *tokens], tokens, tokens[1:], strict=False):
+        capitals = first[:1].isupper() and last[:1].isupper()
+        if capitals and fold(first) in GIVEN_NAMES and not _NAMED_PLACES.match(fold(before)):
+            yield f"{first} {last.rstrip(',.;:!?')}"
 
 
 def _more_than_i(theirs: int, mine: int, shown: str) -> tuple[float, str]:
@@ -645,7 +696,16 @@ class _Finding:
 
     mark: Mark
     share: float
-    found: str
+    phrases: tuple[Phrase, ...]
+
+    @property
+    def found(self) -> str:
+        """The phrases, for people."""
+        return _quote(phrase.written for phrase in self.phrases)
+
+    def heads_only(self, headings: set[str]) -> bool:
+        """Whether the title that it is, "Thèse", is only a heading of a section."""
+        return self.mark.place == "title" and headings.issuperset(phrase.words for phrase in self.phrases)
 
     def evidence(self, prefix: str, weight: float, discount: float = 0.0) -> Evidence:
         kept = 1 - discount if self.mark.trade else 1.0
@@ -659,10 +719,10 @@ def _findings(marks: Iterable[Mark], part: Passage) -> list[_Finding]:
     for mark in marks:
         place = top if mark.place == "title" else part
         holds = _opens_a_line if mark.place in {"title", "line"} else _has
-        found = [phrase.written for phrase in mark.possible(place) if holds(phrase, place)]
+        found = tuple(phrase for phrase in mark.possible(place) if holds(phrase, place))
         if found:
             # One phrase of several is weaker than its share: words stray into any document.
-            findings.append(_Finding(mark, min(len(found) / mark.full, 1.0) ** 1.5, _quote(found)))
+            findings.append(_Finding(mark, min(len(found) / mark.full, 1.0) ** 1.5, found))
     return findings
 
 

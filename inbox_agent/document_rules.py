@@ -76,6 +76,7 @@ SHAPES_OF_LETTER = (
     "addressed_to_nobody",
     "length",
     "place_and_date",
+    "of_another",
     "argument",
     "very_long",
 )
@@ -250,6 +251,7 @@ class DocumentRules:
 
     few_words: int
     least_letter_words: int
+    least_framed_letter_words: int
     sections: tuple[SectionRule, ...]
     cv: Scale
     letter: Scale
@@ -357,7 +359,8 @@ def _phrase(text: str) -> Phrase:
 
 
 def _rules(top: _Table) -> DocumentRules:
-    top.only("few_words", "least_letter_words", "sections", "cv", "letter", "other", "names", "body")
+    numbers = ("few_words", "least_letter_words", "least_framed_letter_words")
+    top.only(*numbers, "sections", "cv", "letter", "other", "names", "body")
     tables = top.table("sections").tables()
     sections = tuple(_section(name, table) for name, table in tables)
     stems = frozenset(
@@ -370,6 +373,7 @@ def _rules(top: _Table) -> DocumentRules:
     return DocumentRules(
         few_words=top.whole("few_words"),
         least_letter_words=top.whole("least_letter_words"),
+        least_framed_letter_words=top.whole("least_framed_letter_words"),
         sections=sections,
         cv=_scale(top.table("cv"), SHAPES_OF_CV, cv=True),
         letter=_scale(top.table("letter"), SHAPES_OF_LETTER, cv=False),

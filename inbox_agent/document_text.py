@@ -91,7 +91,7 @@ _NOW = r"(?:present|aujourd'?hui|ce jour|maintenant|actuel(?:lement)?|en cours|d
 _SPAN = re.compile(
     rf"(?:{_DATE}|{_MONTH}|\d\d?[/.]\d\d) ?(?:-+|/|a|au|to|until|jusqu'?(?:a|en|au)|>|~) ?(?:{_DATE}|{_NOW}|\d\d\b)"
     rf"|\b{_YEAR} {_YEAR}\b"
-    rf"|\b(?:depuis|since|des) (?:le )?{_DATE}"
+    rf"|\b(?:depuis|since|des|until) (?:le )?{_DATE}|\bjusqu'?en {_DATE}"
 )
 # A day alone dates a paper or a birth; careers count in months and years.
 _MONTH_OR_YEAR = rf"(?:(?:\d\d?[/.]|{_MONTH}[ /])?{_YEAR})"
@@ -311,6 +311,6 @@ def _dated(plain: str, count: int) -> int:
     if count > _CAREER_LINE:
         return spans if spans > 1 else 0
     if spans or _STARTS_WITH_DATE.match(plain) or (count > 1 and _ENDS_WITH_DATE.search(plain)):
-        return 1
+        return min(max(spans, 1), 2)
     worked = count <= _WORK_LINE and bool(_LENGTH_OF_WORK.search(plain)) and not AGE.search(plain)
     return int(worked and not _ASKED_FOR.search(plain))

@@ -119,7 +119,7 @@ def _wants_work(piece: Piece) -> bool:
 
 
 _WISHES = frozenset({"letter_wish", "letter_subject", "letter_title"})
-_SOME = 0.6  # weight in classify.py: one wish of the two that give the whole has as much.
+_SOME = 1.0  # weight in classify.py: two wishes, or the subject itself; "votre équipe" alone is in any letter.
 _MOTIVATION = re.compile(r"\blm\b|motivation|cover ?letter")
 
 

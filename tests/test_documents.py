@@ -1,9 +1,14 @@
 """How right the classification is on the labelled documents: `python tests/test_documents.py` prints the tables.
 
 A third, by the hash of the file's name, was held apart while the weights were first set. Each later set of sources
-(exam, trades, fourth to ninth) was judged once before anything was changed for it; those blind numbers, the honest
-ones, stand in the commits: 46/50, 19/28, 39/40, 22/25, 20/20, 47/58, 23/31, 23/28 with text. The last three hold
-mostly careers told in sentences and their neighbours, the hardest there are.
+(exam, trades, fourth to eleventh) was judged once before anything was changed for it; those blind numbers, the honest
+ones, stand in the commits: 46/50, 19/28, 39/40, 22/25, 20/20, 47/58, 23/31, 23/28, 38/42, 14/23 with text. From the
+seventh on they hold mostly careers told in sentences, letters without any word of applying, and the neighbours of both:
+the hardest there are.
+
+A logistic regression over the same findings, and over shares of short lines, persons and dates, was tried on these
+sets, each left out in turn: 96 of 100 letters and 98 of 100 CVs right, as with the weights written by hand. So there
+is no model.
 """
 
 from __future__ import annotations
