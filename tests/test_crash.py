@@ -84,7 +84,10 @@ def run_all(laboratory, scenario: str, count: int | None) -> Counter[str]:
     failures = []
     for number, point in enumerate(points if count is None else chosen(points, count, generator)):
         again = generator.choice(points) if number % 3 == 2 else None
-        found, broken = crash(laboratory, scenario, point, expected, again)
+        try:
+            found, broken = crash(laboratory, scenario, point, expected, again)
+        except AssertionError as error:  # The other points are run nevertheless.
+            found, broken = "failed", [str(error)]
         outcomes[found] += 1
         if broken:
             failures.append((point, again, broken))
