@@ -159,9 +159,22 @@ def as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     return tuple(dataclasses.replace(piece, document=document) if piece is one else piece for piece in pieces)
 
 
-def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool) -> Piece | None:
-    """The candidate's words as a letter, None when they only go with the attachments."""
+# "Ma lettre ci-après": the body is it, and the sentence that says so is no sign of another.
+_BELOW = re.compile(
+    r"[^.!?;\n]*\b(?:ma lettre|lettre de motivation|my (?:cover )?letter)\b[^.!?;\n]*[.!?;:]?", re.IGNORECASE
+)
+_HERE = re.compile(r"\b(?:ici|ci-apr[eè]s|ci-dessous|dans ce (?:mail|message)|below)\b", re.IGNORECASE)
+
+
+def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool, alone: bool) -> Piece | None:
+    """The candidate's words as a letter, None when they only go with the attachments; `alone`: nothing is attached."""
     judged = classify_body(text, rules)
+    if judged is None:
+        said = [found[0] for found in _BELOW.finditer(text[:3000]) if alone or _HERE.search(found[0])]
+        rest = text
+        for sentence in said:
+            rest = rest.replace(sentence, " ", 1)
+        judged = classify_body(rest, rules) if said else None
     if judged is None:
         return None
     octets = text.encode()

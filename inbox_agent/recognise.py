@@ -207,7 +207,7 @@ def _sight(case: _Case) -> Sight:
         text = f"{text}\n\n{case.written.below.text}"
     said = f"{case.judged.subject}\n{text}"
     pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded), said)
-    body = letter_in_body(text, case.rules.documents, forwarded=forwarded)
+    body = letter_in_body(text, case.rules.documents, forwarded=forwarded, alone=not pieces)
     if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
         body = None
     if body is not None:

@@ -631,6 +631,8 @@ def _by_words(sight: Sight) -> Verdict | None:
         return Verdict(Kind.APPLICATION, _because(sight))
     if sight.has("spontaneous") and sight.for_oneself and wants_work(sight) >= STRONG + WEAK + 2 * wants_else(sight):
         return Verdict(Kind.APPLICATION, _because(sight))
+    if _only_other_papers(sight):
+        return _what_came(sight)
     for_a_post = sight.has("mentions_post", "subject_application", "encloses_papers", "internship", "spontaneous")
     seeks = first_person(sight) >= FAIR or sight.has("internship", "spontaneous")
     says_so = declares(sight, "applies") or (sight.attached and declares(sight, "encloses_papers"))
@@ -639,6 +641,21 @@ def _by_words(sight: Sight) -> Verdict | None:
     if words >= FAIR and _announces_attachments(sight):
         return Verdict(Kind.APPLICATION, ("attaches", *_because(sight)))
     return None
+
+
+def _only_other_papers(sight: Sight) -> bool:
+    """Whether files came, all could be read, none is a paper of an application, and nobody says that he applies."""
+    read = all(piece.document.state is DocumentState.READ and not piece.by_name for piece in sight.attached)
+    says_so = declares(sight, "applies", "spontaneous", "internship", "seeks_work")
+    return bool(sight.attached) and read and not sight.papers and not says_so
+
+
+def _what_came(sight: Sight) -> Verdict | None:
+    if sight.familiar or sight.institution:
+        return Verdict(Kind.OTHER, ("somebody_else",))
+    if sight.score(Speaks.APPLICATION) < FAIR:
+        return None
+    return doubt("parle de candidature, mais aucune des pièces n’en est une", *_because(sight))
 
 
 def _asking(sight: Sight) -> Verdict | None:
