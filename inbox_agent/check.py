@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from inbox_agent.errors import EXIT_CONFIG, EXIT_FAILED, AgentError, ConfigError, Fault
 
@@ -61,7 +62,7 @@ def check_all(given: Path | None) -> Iterator[Finding]:
     yield from _secrets(config)
     yield from _places(config)
     yield _store(config)
-    yield from _clock()
+    yield from _clock(config)
     yield _confinement()
     for section in config.mailboxes:
         yield from _mailbox(section)
@@ -158,9 +159,9 @@ def _writable(subject: str, folder: Path) -> Finding:
     return Finding(subject, f"{folder}, {free} MB free", well=True)
 
 
-def _clock() -> Iterator[Finding]:
+def _clock(config: Config) -> Iterator[Finding]:
     now = datetime.now(UTC)
-    said = f"{now:%Y-%m-%d %H:%M} UTC"
+    said = f"{now.astimezone(ZoneInfo(config.timezone)):%Y-%m-%d %H:%M} in {config.timezone}, {now:%H:%M} UTC"
     yield Finding("clock", said if now > _SANE_CLOCK else f"{said} is in the past. Set it.", well=now > _SANE_CLOCK)
 
 

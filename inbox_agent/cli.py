@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inbox_agent.errors import EXIT_FAILED, EXIT_USAGE, AgentError
+from inbox_agent.table import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,7 +197,7 @@ def once(
 def _ledger_words(ledger: Any) -> str:
     parts = ("filed", "left", "doubt", "quarantined", "pending")
     counts = ", ".join(f"{getattr(ledger, part)} {part}" for part in parts)
-    return f"{ledger.messages} messages in scope: {counts}."
+    return f"{many(ledger.messages, 'message')} in scope: {counts}."
 
 
 @contextmanager
@@ -288,7 +289,11 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @contextmanager
 def _store(path: Path | None) -> Iterator[Installation]:
-    """The installation for looking: a running agent is not disturbed."""
+    """The installation for looking: a running agent is not disturbed, and where there is no store none is made."""
+    url = _config(path).store_url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        place = url.removeprefix("sqlite:///")
+        raise AgentError(f"there is no store at {place} yet. Start the service, or run: inbox-agent once")
     with _installation(path, lock=False) as installation:
         yield installation
 
@@ -337,8 +342,11 @@ def outbox(
     """
     from inbox_agent import outbox as box  # noqa: PLC0415 - slow to import
 
+    if answer and not resume:
+        typer.echo("inbox-agent: --answer goes with --resume", err=True)
+        raise typer.Exit(EXIT_USAGE)
     acting = sent is not None or resend is not None
-    with _installation(config, lock=acting) as installation:
+    with _installation(config) if acting else _store(config) as installation:
         match show, sent, resend:
             case _ if resume:
                 typer.echo(box.resume(installation, answer=answer))
@@ -368,7 +376,7 @@ def quarantine(
     from inbox_agent import quarantine as ward  # noqa: PLC0415 - slow to import
 
     acting = retry is not None or release is not None
-    with _installation(config, lock=acting) as installation:
+    with _installation(config) if acting else _store(config) as installation:
         match show, retry, release:
             case int(number), _, _:
                 typer.echo(str(ward.octets_of(installation, number)))
@@ -403,6 +411,9 @@ def evaluate(
     beside = folder / "rules"
     with explainer(rules or (beside if beside.is_dir() else None)) as explain_file:
         found = measure(folder, explain_file)
+    if not found.cases:
+        typer.echo(f"inbox-agent: {folder} holds no message with its expected values (X.eml beside X.json)", err=True)
+        raise typer.Exit(EXIT_USAGE)
     if as_json:
         shares = {name: found.share(name) for name in MEASURES}
         typer.echo(json.dumps({"cases": len(found.cases), "shares": shares, "lost": found.lost}))

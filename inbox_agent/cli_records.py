@@ -16,6 +16,7 @@ import typer
 
 from inbox_agent.cli import ConfigOption, JsonOption, _alone, _config, _progress, _store, app, number
 from inbox_agent.errors import EXIT_FAILED, EXIT_USAGE
+from inbox_agent.table import many
 
 _WORDS = ("yes", "no", "offer", "complete", "incomplete", "late", "answer")
 
@@ -94,7 +95,7 @@ def corrections(
     if as_json:
         typer.echo(json.dumps({"written": written, "octets_gone": lost}))
     else:
-        typer.echo(f"{written} labelled messages in {export}; of {lost} the octets are no longer kept.")
+        typer.echo(f"{many(written, 'labelled message')} in {export}; of {lost} the octets are no longer kept.")
 
 
 @app.command()
@@ -129,7 +130,10 @@ def purge(
     if as_json:
         typer.echo(json.dumps(asdict(gone)))
     else:
-        typer.echo(f"{gone.applications} applications deleted, {gone.removed_from_mailbox} messages in the mailbox.")
+        typer.echo(
+            f"{many(gone.applications, 'application')} deleted, "
+            f"{many(gone.removed_from_mailbox, 'message')} in the mailbox."
+        )
 
 
 def _confirm(question: str, *, yes: bool) -> None:
@@ -165,7 +169,7 @@ def erase(
         if kept.empty:
             typer.echo(f"inbox-agent: nothing is kept of {address}", err=True)
             raise typer.Exit(EXIT_FAILED)
-        counts = f"{len(kept.applications)} applications and {len(kept.messages)} messages"
+        counts = f"{many(len(kept.applications), 'application')} and {many(len(kept.messages), 'message')}"
         _confirm(f"Erase {counts} of {address} for good?", yes=yes)
         with erasing.connections(installation) as connect:
             gone = erasing.erase(installation, address, connect)
@@ -175,9 +179,9 @@ def erase(
         typer.echo(json.dumps(asdict(gone)))
     else:
         typer.echo(
-            f"Erased: {gone.applications} applications, {gone.messages} messages in the store, "
-            f"{gone.removed_from_mailbox} mails in the mailbox. Other mail of that person in the mailbox, and backups, "
-            "are yours to delete."
+            f"Erased: {many(gone.applications, 'application')}, {many(gone.messages, 'message')} in the store, "
+            f"{many(gone.removed_from_mailbox, 'mail')} in the mailbox. Other mail of that person in the mailbox, "
+            "and backups, are yours to delete."
         )
 
 
@@ -204,7 +208,9 @@ def export(
         typer.echo(f"inbox-agent: nothing is kept of {address}", err=True)
         raise typer.Exit(EXIT_FAILED)
     typer.echo(
-        json.dumps({"file": str(target), "applications": count}) if as_json else f"{count} applications in {target}"
+        json.dumps({"file": str(target), "applications": count})
+        if as_json
+        else f"{many(count, 'application')} in {target}"
     )
 
 
@@ -262,7 +268,7 @@ def replay(
     else:
         typer.echo(replaying.table(found))
         if apply:
-            typer.echo(f"{applied} applications filed anew; the next poll moves their mail and files.")
+            typer.echo(f"{many(applied, 'application')} filed anew; the next poll moves their mail and files.")
 
 
 @app.command()
@@ -301,7 +307,10 @@ def backfill(
     if as_json:
         typer.echo(json.dumps({"taken": taken, "decided": decided}))
     else:
-        typer.echo(f"{taken} old messages taken in, {decided} messages decided. None of the old ones was answered.")
+        typer.echo(
+            f"{many(taken, 'old message')} taken in, {many(decided, 'message')} decided. "
+            "None of the old ones was answered."
+        )
 
 
 @app.command()
@@ -362,5 +371,5 @@ def rebuild(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"applications": count, "not_understood": list(wrong)}, ensure_ascii=False))
     else:
-        typer.echo(f"{count} applications. " + "".join(f"\nnot understood: {path}" for path in wrong))
+        typer.echo(f"{many(count, 'application')}. " + "".join(f"\nnot understood: {path}" for path in wrong))
     raise typer.Exit(EXIT_FAILED if wrong else 0)

@@ -1367,6 +1367,19 @@ def _ledger(counts: Sequence[tuple[str, str | None, int]]) -> Ledger:
 # --- the engine ---------------------------------------------------------------------------------------
 
 
+# What to do, by what SQLite says (https://www.sqlite.org/rescode.html).
+_DAMAGED = "Stop the service; then put a backup in its place, or move it away and run: inbox-agent rebuild"
+_REMEDIES = {
+    "file is not a database": _DAMAGED,
+    "malformed": _DAMAGED,
+    "disk is full": "Free some space; it is tried again.",
+    "disk I/O error": "Look at the disk; it is tried again.",
+    "readonly database": "Run as the user whom the state folder belongs to.",
+    "unable to open": "Run as the user whom the state folder belongs to.",
+    "locked": "Another program has it open; it is tried again.",
+}
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -1374,7 +1387,8 @@ def _translated() -> Iterator[None]:
     except exc.DBAPIError as error:
         if isinstance(error, exc.OperationalError) and "psycopg" in type(error.orig).__module__:
             raise StoreError(unreachable(error)) from error
-        raise StoreError(f"the store refuses: {type(error.orig).__name__}: {error.orig}") from error
+        remedy = next((remedy for words, remedy in _REMEDIES.items() if words in str(error.orig)), "Look at the disk.")
+        raise StoreError(f"the store refuses: {error.orig}. {remedy}") from error
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the store refuses: {type(error).__name__}") from error
     except OSError as error:
@@ -1397,19 +1411,23 @@ def _engine(url: str) -> sa.Engine:
 def survey_store(url: str) -> str:
     """Which store that is and how old its tables are, for `check`; nothing is made. Raises StoreError."""
     place = sa.make_url(url)
-    if place.get_backend_name() == "sqlite":
-        exists = place.database is not None and Path(place.database).exists()
-        return f"SQLite, {place.database}" + ("" if exists else ", will be created")
+    local = place.get_backend_name() == "sqlite"
+    if local and not (place.database and Path(place.database).exists()):
+        return f"SQLite, {place.database}, will be created"
     with _translated():
         engine = _engine(url)
         try:
             with engine.connect().execution_options(reading=True) as connection:
                 server = ".".join(map(str, connection.dialect.server_version_info or ()))
-                found = sa.inspect(connection).has_table("alembic_version")
-                version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if found else None
+                version = _version(connection)
         finally:
             engine.dispose()
+    _refuse_newer(version)
+    older = version is not None and version < SCHEMA_VERSION
     said = f"tables of version {version}" if version else "empty, tables will be created"
+    said += ", will be brought up to date" if older else ""
+    if local:
+        return f"SQLite, {place.database}, {said}"
     return f"PostgreSQL {server} at {place.host or 'its socket'}, database {place.database}, {said}"
 
 
@@ -1432,23 +1450,31 @@ def _bring_up_to_date(engine: sa.Engine, url: str) -> None:
     A new file has the tables as they are now; a test holds the migrations to the same.
     """
     with engine.connect().execution_options(reading=True) as connection:
-        found = None
         tables = sa.inspect(connection).get_table_names()
-        if "alembic_version" in tables:
-            found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        found = _version(connection)
     if found == SCHEMA_VERSION:
         return
     if not tables and engine.dialect.name == "sqlite":
         _make_new(engine)
         return
-    if found is not None and found > SCHEMA_VERSION:
-        raise StoreError(
-            f"the store has version {found} and this program knows {SCHEMA_VERSION}. Install the newer program again, "
-            "or restore the backup that was made before the upgrade."
-        )
+    _refuse_newer(found)
     from inbox_agent.migrate import upgrade  # noqa: PLC0415 - slow to import, seldom needed
 
     upgrade(engine, url, found)
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
+
+
+def _refuse_newer(version: str | None) -> None:
+    if version is not None and version > SCHEMA_VERSION:
+        raise StoreError(
+            f"the store has version {version} and this program knows {SCHEMA_VERSION}. Install the newer program "
+            "again, or restore the backup that was made before the upgrade."
+        )
 
 
 def _make_new(engine: sa.Engine) -> None:

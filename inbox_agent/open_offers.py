@@ -55,6 +55,7 @@ def _state(offer: Offer, now: datetime, timing: Timing | None) -> str:
             return "open"
 
 
+_TIMINGS = {None: "not timed", "on_time": "on time", "boundary": "on the deadline day", "late": "late"}
 _MODES = {"draft": "a draft waits for staff", "send": "sent", "off": "not answered"}
 
 
@@ -68,7 +69,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             row["state"],
             row["deadline"] or "none",
             " and ".join(row["required"]) or "nothing",
-            f"{(row['timing_now'] or 'no deadline').replace('_', ' ')}: {row['reply_now']}, {_MODES[row['mode_now']]}",
+            f"is {_TIMINGS[row['timing_now']]}; reply “{row['reply_now']}”: {_MODES[row['mode_now']]}",
         ]
         for row in rows
     ]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from inbox_agent.decision import ActState
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE, Ledger, moment
 from inbox_agent.schema import acts, applications, digests, mailboxes
-from inbox_agent.table import minute
+from inbox_agent.table import many, minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,16 +125,16 @@ def _mail_troubles(installation: Installation, replies: dict[str, int]) -> Itera
         yield f"nothing can be sent: {trouble}"
     uncertain = replies.get(ActState.IN_DOUBT, 0) + replies.get(ActState.FAILED, 0)
     if uncertain:
-        yield f"{uncertain} mails are uncertain or refused. See: inbox-agent outbox"
+        yield f"{many(uncertain, 'mail')} uncertain or refused. See: inbox-agent outbox"
 
 
 def _store_troubles(installation: Installation, ledger: Ledger) -> Iterator[str]:
     if stuck := installation.journal.stuck():
-        yield f"{len(stuck)} messages wait to be filed or moved: {stuck[0].result}"
+        yield f"{many(len(stuck), 'message')} still to be filed or moved: {stuck[0].result}"
     if not ledger.balances:
         yield "the ledger does not balance: a message is in no state. Run: inbox-agent fsck"
     if ledger.quarantined:
-        yield f"{ledger.quarantined} messages could not be read. See: inbox-agent quarantine"
+        yield f"{many(ledger.quarantined, 'message')} could not be read. See: inbox-agent quarantine"
 
 
 def _age(installation: Installation, polled_at: str) -> timedelta:

@@ -35,3 +35,8 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
 def minute(at: str, zone: tzinfo) -> str:
     """A moment of the store as people read it: their own day and clock, "2024-02-13 18:04"."""
     return f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def many(number: int, what: str) -> str:
+    """A count with its English word: "1 application", "2 applications"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
