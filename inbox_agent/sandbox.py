@@ -209,12 +209,21 @@ def _has_seccomp() -> bool:
     return bool(_libc().prctl(_GET_SECCOMP, 0, 0, 0, 0) >= 0)  # /proc/sys is hidden under ProcSubset=pid
 
 
+def prepare() -> bool:
+    """Import what `confine` needs, so that processes forked later need not; False if it is missing."""
+    try:
+        import pyseccomp  # noqa: F401, PLC0415 runs ldconfig to find libseccomp.so.2, which may be missing
+    except (ImportError, OSError, RuntimeError, TypeError):
+        return False
+    return True
+
+
 def _filters(*, exec_: bool, fork: bool) -> Any:
     """The filter, made before Landlock closes the way to the library that makes it; None where there is none."""
-    try:
-        import pyseccomp  # noqa: PLC0415 runs ldconfig to find libseccomp.so.2, which may be missing
-    except (ImportError, OSError, RuntimeError, TypeError):
+    if not prepare():
         return None
+    import pyseccomp  # noqa: PLC0415 see prepare
+
     denied = (*_NEVER, *(() if exec_ else _EXEC), *(() if fork else (*_FORK, *_KILL)))
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in denied:

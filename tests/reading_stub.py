@@ -128,8 +128,14 @@ def main() -> None:
         STATE.fork_denied = not fork
         return confine(*args, fork=fork, **more)
 
+    answer = read._answer
+
+    def answer_and_tell(stream, value):
+        STATE.answers = stream.fileno()
+        answer(stream, value)
+
     read.confine = confine_and_tell
-    STATE.answers = os.dup(1)
+    read._answer = answer_and_tell
     read.main()
 
 

@@ -198,7 +198,8 @@ def test_a_document_that_kills_every_reader_is_damaged_and_the_others_are_read(r
 def test_a_child_that_was_killed_from_outside_is_replaced(stub: None, spool: Path) -> None:
     children = ChildReaders(shipped("rules"), (), NOBODY, scratch=spool / "scratch", workers=1)
     list(children.read([_spooled(spool, _application("one"))]))
-    os.kill(children._children[0].process.pid, 9)
+    (pid,) = _children_of(children)
+    os.kill(pid, 9)
     assert _subjects(list(children.read([_spooled(spool, _application("two"))]))) == ["two"]
     children.close()
 
@@ -206,8 +207,8 @@ def test_a_child_that_was_killed_from_outside_is_replaced(stub: None, spool: Pat
 def test_a_child_ends_when_nothing_is_asked_and_another_takes_its_place(stub: None, spool: Path) -> None:
     children = ChildReaders(shipped("rules"), (), NOBODY, limits=ReaderLimits(idle=1), workers=1)
     list(children.read([_spooled(spool, _application("one"))]))
-    child = children._children[0].process
-    assert child.wait(10) == 0
+    (pid,) = _children_of(children)
+    assert _ends(pid)
     assert _subjects(list(children.read([_spooled(spool, _application("two"))]))) == ["two"]
     children.close()
 
@@ -247,9 +248,42 @@ def test_a_full_disk_is_not_the_fault_of_a_message(stub: None, spool: Path, monk
 def test_closing_leaves_no_process(stub: None, spool: Path) -> None:
     children = ChildReaders(shipped("rules"), (), NOBODY, workers=1)
     list(children.read([_spooled(spool, _application("one"))]))
-    child = children._children[0].process
+    processes = [children._mould.pid, *_children_of(children)]
     children.close()
-    assert child.returncode is not None
+    assert len(processes) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
+
+
+def _children_of(children: ChildReaders) -> list[int]:
+    pid = children._mould.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _ends(pid: int) -> bool:
+    """Whether a process ends within ten seconds; as a zombie it waits to be asked for its status."""
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_children_and_mould_end_when_nothing_is_asked(stub: None, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    children = ChildReaders(shipped("rules"), (), NOBODY, limits=ReaderLimits(idle=0.2), workers=1)
+    list(children.read([_spooled(spool, _application("one"))]))
+    assert _ends(children._mould.pid)
+    assert _subjects(list(children.read([_spooled(spool, _application("two"))]))) == ["two"]
+    children.close()
+
+
+def test_children_outlive_a_mould_that_was_killed_and_another_takes_its_place(stub: None, spool: Path) -> None:
+    limits = ReaderLimits(messages=2)
+    children = ChildReaders(shipped("rules"), (), NOBODY, limits=limits, scratch=spool / "scratch", workers=1)
+    list(children.read([_spooled(spool, _application("one"))]))
+    os.kill(children._mould.pid, 9)
+    names = ("two", "three", "four")
+    assert _subjects(list(children.read([_spooled(spool, _application(name)) for name in names]))) == list(names)
+    children.close()
 
 
 def test_an_installation_without_readers_says_so(monkeypatch: pytest.MonkeyPatch, spool: Path) -> None:
@@ -320,9 +354,10 @@ def test_a_machine_that_lacks_a_layer_uses_the_others(machine: str, told: str) -
 def test_a_child_that_is_started_ahead_is_the_one_that_reads(stub: None, spool: Path) -> None:
     children = ChildReaders(shipped("rules"), (), NOBODY)
     children.warm()
-    pid = children._children[0].process.pid
+    ahead = children._children[0]
     assert _subjects(list(children.read([_spooled(spool, _application("x"))]))) == ["x"]
-    assert children._children[0].process.pid == pid
+    assert children._children == [ahead]
+    assert len(_children_of(children)) == 1
     children.close()
 
 

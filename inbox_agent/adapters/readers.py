@@ -1,7 +1,8 @@
 """The child processes that read messages: started, fed, limited, ended and replaced by the parent.
 
-A child is `python -I -m inbox_agent.read` with an empty environment. It is given open files, never paths of other
-people's messages, and one folder of its own to write in. The parent believes nothing it says before it is checked.
+A child is forked by its mould, `python -I -m inbox_agent.read` with an empty environment, which has rules and libraries
+in memory and reads no mail itself. It is given open files, never paths of other people's messages, and one folder of
+its own to write in. The parent believes nothing it says before it is checked.
 
 How long a child lives: `ReaderLimits.messages` messages (1: a child for each message), and `documents_alone` gives
 each document a process of its own besides. Measured on 2 cores with 2 children, an application with a PDF and a Word
@@ -62,6 +63,7 @@ _WORTH_A_CHILD = 3  # jobs waiting for each child before another is started: a s
 _WINDOW = 64  # readings kept while an earlier one is not there yet
 _START_SECONDS = 30  # from fork to "ready", on a busy machine
 _WORLD = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))  # no message is to blame for these
+_GONE = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF))
 _STILLBORN_MAX = 3  # children that end before they are ready, in a row: the installation is broken
 _SHA256_NAME = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[1-9]\d{0,3}\.(?:bin|txt)")
@@ -137,6 +139,7 @@ class ChildReaders:
         self._confined: Confinement | None = None
         self._unsynced: set[Path] = set()
         self._children: list[_Child] = []
+        self._mould: _Mould | None = None
         self._selector = selectors.DefaultSelector()
         self._swept = scratch is None
 
@@ -183,6 +186,9 @@ class ChildReaders:
         """End the children."""
         for child in list(self._children):
             self._end(child)
+        if self._mould is not None:
+            self._mould.close()
+            self._mould = None
 
     def _sync(self) -> None:
         """Make the new names durable; one call serves all readings that are waiting to be told."""
@@ -243,7 +249,7 @@ class ChildReaders:
 
     def _start(self, *, cautious: bool) -> _Child:
         folder = self._own_folder()
-        settings = self._settings | {
+        settings: dict[str, Any] = {
             "folder": str(folder) if folder else None,
             "cautious": cautious,
             "alone": cautious or self._limits.documents_alone,
@@ -252,7 +258,9 @@ class ChildReaders:
             settings |= {"ocr_pages": 0, "document_wall": self._limits.document_wall}
         life = 1 if cautious else self._limits.messages
         try:
-            child = _Child(settings, folder, life=life, cautious=cautious, cpu=self._limits.cpu)
+            if self._mould is None or self._mould.has_ended:
+                self._mould = _Mould(self._settings)
+            child = _Child(self._mould, settings, folder, life=life, cpu=self._limits.cpu)
         except OSError as error:
             raise TryAgainError(
                 f"no reading process can be started ({error.strerror}): check TasksMax= and the free memory"
@@ -331,14 +339,14 @@ class ChildReaders:
         self._stillborn = 0 if child.ready else self._stillborn + 1
         if self._stillborn >= _STILLBORN_MAX:
             raise AgentError(
-                f"the reading processes do not start ({_death(child.process.returncode)}). "
+                f"the reading processes do not start ({_death(child.status)}). "
                 "Run: python -I -m inbox_agent.read < /dev/null"
             )
-        blameless = not child.ready or (child.process.returncode == 0 and not child.why)
+        blameless = not child.ready or (child.status == 0 and not child.why)
         for job in reversed(jobs if blameless else jobs[1:]):
             waiting.appendleft(job)
         if jobs and not blameless:
-            self._failed(jobs[0], child.why or _death(child.process.returncode), waiting, results)
+            self._failed(jobs[0], child.why or _death(child.status), waiting, results)
 
     def _failed(self, job: _Job, why: str, waiting: deque[_Job], results: dict[int, Reading | Unread]) -> None:
         logger.warning("%s unread: %s%s", job.sha256[:12], why, " again" if job.why else ", tried again")
@@ -355,40 +363,85 @@ class ChildReaders:
             child.end()
 
 
-class _Child:
-    """One process, its socket and its pipe."""
+class _Mould:
+    """The process that forks children and, as their parent, ends them and tells how they ended."""
 
-    def __init__(self, settings: dict[str, Any], folder: Path | None, *, life: int, cautious: bool, cpu: int) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self.process = subprocess.Popen(  # noqa: S603 our own interpreter and module
+            self._process = subprocess.Popen(  # noqa: S603 our own interpreter and module
                 _command(),
                 stdin=theirs.fileno(),
-                stdout=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"},
                 cwd="/",
                 start_new_session=True,
             )
-        assert self.process.stdout is not None  # noqa: S101 PIPE says so
-        self.answers = self.process.stdout
-        os.set_blocking(self.answers.fileno(), False)
+        self._made = 0
+        with tempfile.TemporaryFile() as file:  # A packet may be too small for hundreds of offers.
+            file.write(json.dumps(settings).encode())
+            file.flush()
+            _send(self._orders, {"settings": True}, file.fileno())
+
+    @property
+    def pid(self) -> int:
+        """The process whose children the readers are."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether another is needed: it ends when there was nothing to do for a while."""
+        return self._process.poll() is not None
+
+    def make(self, settings: dict[str, Any], jobs: socket.socket, answers: int) -> int:
+        """Ask for a child with these two ends; its number. If there will be none, the other ends are closed."""
+        self._made += 1
+        _send(self._orders, settings | {"child": self._made}, jobs.fileno(), answers)
+        return self._made
+
+    def end(self, number: int, patience: float) -> int:
+        """End a child that is given so many seconds to do so itself; its exit status, or that of the mould."""
+        if _send(self._orders, {"end": number, "patience": patience}):
+            self._orders.settimeout(patience + _START_SECONDS)
+            with contextlib.suppress(OSError, ValueError):
+                return int(json.loads(self._orders.recv(1000))["status"])
+        self.close()
+        return self._process.returncode
+
+    def close(self) -> None:
+        """End it; children that it leaves end when their sockets do."""
+        self._orders.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        self._process.kill()
+        self._process.wait()
+
+
+class _Child:
+    """One process, its socket and its pipe."""
+
+    def __init__(self, mould: _Mould, settings: dict[str, Any], folder: Path | None, *, life: int, cpu: int) -> None:
+        self._jobs, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, answers = os.pipe()
+        self.answers = os.fdopen(ours, "rb", buffering=0)
+        os.set_blocking(ours, False)
         with contextlib.suppress(OSError):  # A user may have too many pipes for it (fs.pipe-user-pages-soft).
-            fcntl.fcntl(self.answers.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._mould = mould
+        with theirs:
+            self._number = mould.make(settings, theirs, answers)
+        os.close(answers)
+        self.status = 0  # once it has ended
         self.folder = folder
-        self.life, self.cautious, self.cpu = life, cautious, cpu
+        self.life, self.cautious, self.cpu = life, bool(settings["cautious"]), cpu
         self.served = 0
         self.jobs: deque[_Job] = deque()
         self.seconds = _START_SECONDS
         self.deadline = time.monotonic() + _START_SECONDS
         self.why = ""
         self.ready = False
-        self._socket = ours
         self._buffer = bytearray()
-        with tempfile.TemporaryFile() as file:  # A packet may be too small for hundreds of offers.
-            file.write(json.dumps(settings).encode())
-            file.flush()
-            self._send({"settings": True}, file.fileno())
 
     def take(self, job: _Job, descriptor: int, wall: int) -> bool:
         """Hand over a job; False if the child is gone."""
@@ -403,7 +456,7 @@ class _Child:
         if not self.jobs:
             self.begin(wall)
         packet = {"job": job.rank, "output": str(output) if output else None, "wall": wall, "cpu": self.cpu}
-        sent = self._send(packet, descriptor)
+        sent = _send(self._jobs, packet, descriptor)
         if sent:
             self.jobs.append(job)
             self.served += 1
@@ -446,22 +499,22 @@ class _Child:
 
     def end(self) -> None:
         """End the process, its children and its folder."""
-        self._socket.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.02 if self.jobs or self.why else 0.5)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self._jobs.close()
+        self.status = self._mould.end(self._number, 0.02 if self.jobs or self.why else 0.5)
         self.answers.close()
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _send(self, packet: dict[str, Any], descriptor: int) -> bool:
-        try:
-            socket.send_fds(self._socket, [json.dumps(packet).encode()], [descriptor])
-        except (BrokenPipeError, ConnectionResetError):
+
+def _send(packets: socket.socket, packet: dict[str, Any], *descriptors: int) -> bool:
+    """Send a packet with open files; False if nobody is there to take it."""
+    try:
+        socket.send_fds(packets, [json.dumps(packet).encode()], descriptors)
+    except OSError as error:
+        if error.errno in _GONE:
             return False
-        return True
+        raise
+    return True
 
 
 def _command() -> list[str]:
