@@ -58,6 +58,7 @@ _ODD_JOB = re.compile(
     re.IGNORECASE,
 )
 _ENOUGH = 2.0
+_MOST_OF_IT = 0.6  # of the words of a title.
 _WHOLE = 4.0  # the title in full, or the reference.
 
 
@@ -100,7 +101,8 @@ def choose(
     named = [one for one in named if one.named >= _WHOLE or not _opens_later(one.offer, day)]
     if named and not _elsewhere(sight, named[0]):
         return _among(named, likely, day, first=first)
-    if sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
+    anything = sight.has("any_work") and not sight.has("this_offer")
+    if anything or sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
     opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed
@@ -109,6 +111,16 @@ def choose(
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     hinted = [one for one in possible if one.named > 0]
     return _among(hinted or possible, likely, day, first=first)
+
+
+def names_one(subject: str, text: str, offers: tuple[Offer, ...], rules: RecognitionRules) -> bool:
+    """Whether a subject bears most of the title of an offer, or the message its reference."""
+    said = (("message", f"{subject}\n{text[:3000]}", 1.0),)
+    return any(
+        _share(significant(offer.title, rules.lists["empty_words"]), subject) >= _MOST_OF_IT
+        or _by_reference(offer, said, rules)[0] > 0
+        for offer in offers
+    )
 
 
 def _elsewhere(sight: Sight, best: _Scored) -> bool:
@@ -331,7 +343,7 @@ def _people(sight: Sight) -> set[str]:
 
 
 def _why_none(sight: Sight) -> tuple[Evidence, ...]:
-    for cue in ("spontaneous", "internship", "internship_words"):
+    for cue in ("spontaneous", "internship", "internship_words", "any_work"):
         if cue in sight.hits:
             return (Evidence("no_offer", f"aucune offre visée : « {sight.hits[cue].quote} »", 0.0),)
     return (Evidence("no_offer", "le poste nommé n’est aucune de nos offres", 0.0),)

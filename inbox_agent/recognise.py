@@ -12,11 +12,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inbox_agent import guards, verdict
+from inbox_agent import guards, second_look, verdict
 from inbox_agent.answers import answers_digest, commands_in
 from inbox_agent.application import Candidate, DocumentState, Evidence, Kind, Reading
 from inbox_agent.extract import language_of
-from inbox_agent.offer_choice import Choice, choose
+from inbox_agent.offer_choice import Choice, choose, names_one
 from inbox_agent.person import (
     PersonName,
     Traces,
@@ -217,8 +217,13 @@ def _sight(case: _Case) -> Sight:
     to_us = addressed(case.judged, case.offers, case.staff, weights=recognition.weights)
     sight = see(case.judged, dataclasses.replace(case.body, own=text), pieces, to_us, recognition)
     is_own = _names_the_writer(case, sight)
+    named = names_one(sight.subject, sight.own, case.offers, recognition)
     sight = dataclasses.replace(
-        sight, own_cv=is_own is True, others_cv=is_own is False, several_owners=_several_owners(case, sight)
+        sight,
+        names_offer=named,
+        own_cv=is_own is True,
+        others_cv=is_own is False,
+        several_owners=_several_owners(case, sight),
     )
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
     if service is not None:
@@ -264,9 +269,14 @@ def _bears(text: str, writer: PersonName) -> bool:
     return any(part in words for part in writer.folded if len(part) > 2)  # noqa: PLR2004 initials
 
 
+_TWO_PEOPLE = re.compile(r"\w (?:et|and|&) \w", re.IGNORECASE)
+
+
 def _several_owners(case: _Case, sight: Sight) -> bool:
     """Whether two CVs are of two people, by the names on them, or in the names of the files."""
     no_names = case.rules.recognition.lists["no_names"]
+    if len(sight.cvs) > 1 and any(_TWO_PEOPLE.search(address.name) for address in case.judged.from_[:1]):
+        return True
     owners = []
     for piece in sight.cvs[:4]:
         found = None if piece.by_name else name_on_paper(piece.text, no_names)
@@ -355,15 +365,15 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         return None
     weight = recognition.weights["job_board_sender"]
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
-    if sight.has("board_passes_on"):
-        return _passed_on_by_board(case, sight, shown)
-    if sight.cvs and (board or sight.has("applies", "encloses_papers", "subject_application")):
-        return Verdict(Kind.APPLICATION, ("cv", "job_board_sender"), evidence=shown, third_party=board is not None)
     if sight.has("somebody_wrote") and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post"):
         return dataclasses.replace(
             verdict.doubt("un site transmet les mots d’une personne, qu’il faut aller y lire", "somebody_wrote"),
             evidence=shown,
         )
+    if sight.has("board_passes_on"):
+        return _passed_on_by_board(case, sight, shown)
+    if sight.cvs and (board or sight.has("applies", "encloses_papers", "subject_application")):
+        return Verdict(Kind.APPLICATION, ("cv", "job_board_sender"), evidence=shown, third_party=board is not None)
     if board and sight.has("newsletter", "advert"):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
     if board and is_from(message.from_, recognition.lists["employment_services"]) is None:
@@ -470,7 +480,7 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
 
 
 def _person(case: _Case, sight: Sight) -> Verdict:
-    found = verdict.of_a_person(sight)
+    found = second_look.reconsider(verdict.of_a_person(sight), sight, case.rules.second_look)
     if case.inner is None or found.kind is not Kind.APPLICATION:
         return found
     by = case.message.from_[0].addr_spec if case.message.from_ else "?"

@@ -81,6 +81,7 @@ class Sight:
     for_oneself: bool
     weights: Mapping[str, float]
     institution: bool = False
+    names_offer: bool = False
     private_sender: bool = False
     familiar: bool = False
     trade_in_subject: str | None = None

@@ -116,6 +116,7 @@ _WANTS = {
     "internship": 3.0,
     "subject_application": 2.0,
     "seeks_work": 2.0,
+    "any_work": 2.0,
     "the_job": 1.5,
     "internship_words": 1.0,
     "encloses_papers": 1.0,
@@ -147,8 +148,17 @@ def wants_work(sight: Sight) -> float:
     for_work = sight.has("the_job", "subject_application", "applies", "seeks_work")
     own = 1.5 * (sight.own_cv and for_work) + bare * bool(sight.cvs)
     attached = any(piece.document.part != BODY_PART for piece in sight.letters)
-    letter = 3.0 if attached else 2.0 * bool(sight.letters)
-    return said + own + letter + 2.0 * bool(sight.trade_in_subject) + 1.0 * bool(sight.says_trade)
+    letter = 2.0 * bool(sight.letters) + 1.0 * attached - 2.0 * (sight.institution and bool(sight.letters))
+    return said + own + letter + 2.0 * bool(sight.trade_in_subject or sight.names_offer) + 1.0 * bool(sight.says_trade)
+
+
+def says_why(sight: Sight) -> bool:
+    """Whether something says that papers were sent to be hired: that they came, and of whom they tell, does not."""
+    cues = [cue for cue in _WANTS if cue not in ("encloses_papers", "greets_as_candidate", "about_oneself")]
+    if sight.has("subject_application") and fold(sight.hits["subject_application"].quote) in _BARE_WORDS:
+        cues.remove("subject_application")
+    named = sight.trade_in_subject or sight.says_trade or sight.names_offer
+    return bool(sight.letters or named) or declares(sight, *cues)
 
 
 def wants_else(sight: Sight) -> float:
@@ -220,7 +230,7 @@ _WORK = (
 
 
 def _of_the_job(sight: Sight) -> bool:
-    return _speaks_of_candidature(sight) or sight.has("mentions_post")
+    return _speaks_of_candidature(sight) or sight.has("mentions_post") or sight.names_offer
 
 
 def _speaks_of_work(sight: Sight) -> bool:
@@ -267,6 +277,8 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     """A CV or a "candidature" for something else than a job here: a tender, a talk, a council, a prize, a fee."""
     if sight.has("private") and not sight.attached and not (sight.has("the_job") and declares(sight, "applies")):
         return Verdict(Kind.OTHER, ("private",))
+    if sight.has("favour") and not declares(sight, "applies") and not sight.has("this_offer"):
+        return Verdict(Kind.OTHER, ("favour",))
     because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
     if not because or (not sight.papers and _seeks_work(sight)):
         return None
@@ -387,10 +399,10 @@ def _by_an_adviser(sight: Sight) -> Verdict:
 
 def _of_several(sight: Sight) -> Verdict | None:
     """CVs of several people: an organisation's are what it offers, a person's are to be sorted out."""
-    if len(sight.cvs) < 2 or not sight.several_owners:  # noqa: PLR2004 two of one person are two versions
+    if len(sight.cvs) < 2 or sight.has("employment_adviser"):  # noqa: PLR2004 two are several
         return None
-    if sight.has("employment_adviser"):
-        return None
+    if not (sight.several_owners or sight.institution):
+        return None  # Two of one person are two versions.
     if sight.institution and not declares(sight, "applies"):
         return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
     return doubt("les CV de plusieurs personnes en un seul message", "cv")
@@ -401,6 +413,8 @@ def _others_papers(sight: Sight) -> Verdict:
     named = sight.has(
         "the_job", "seeks_work", "subject_application", "adviser_transmits", "acquaintance", "somebody_else"
     )
+    if sight.has("agency", "agency_sender"):
+        return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
     if not sight.private_sender and not named and len(sight.own.split()) >= _SHORT_NOTE:
         return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
     if sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else"):
@@ -512,6 +526,8 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     of_another = sight.in_subject("somebody_else")
     if sight.has("later") or ((colleague or of_another) and not first_person(sight)):
         return None
+    if sight.quoted.strip() and not known and not sight.has("applied_before") and not first_person(sight):
+        return None  # What we wrote was no word to a candidate.
     if (known or sight.has("subject_application", "applied_before")) and wants_else(sight) < FAIR:
         return Verdict(Kind.FOLLOW_UP, ("thread", "subject_application"))
     return None
@@ -584,7 +600,7 @@ def _a_program(sight: Sight) -> Verdict:
 
 
 def _because(sight: Sight) -> tuple[str, ...]:
-    cues = (*_FIRST_PERSON, "subject_application", "spontaneous", "internship")
+    cues = (*_FIRST_PERSON, "subject_application", "spontaneous", "internship", "seeks_work")
     return tuple(cue for cue in cues if sight.has(cue))
 
 
@@ -606,7 +622,7 @@ def _for_what(sight: Sight) -> Verdict:
     application = Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
     if sight.answers and not other:
         return application
-    if wants >= other + 0.5 and wants >= 1:
+    if wants >= other + 0.5 and (says_why(sight) or len(sight.own.split()) < _NOTE):
         return application
     because = tuple(cue for cue in _AGAINST if sight.has(cue))
     colleague = sight.familiar and not sight.private_sender
@@ -629,7 +645,8 @@ def _by_words(sight: Sight) -> Verdict | None:
         return Verdict(Kind.OTHER, ("organisation_applies",))
     if sight.has("internship") and words >= FAIR and sight.for_oneself:
         return Verdict(Kind.APPLICATION, _because(sight))
-    if sight.has("spontaneous") and sight.for_oneself and wants_work(sight) >= STRONG + WEAK + 2 * wants_else(sight):
+    hires = declares(sight, "spontaneous", "any_work", "seeks_work") and sight.for_oneself and not sight.institution
+    if hires and not sight.question and wants_work(sight) >= STRONG + 2 * wants_else(sight):
         return Verdict(Kind.APPLICATION, _because(sight))
     if _only_other_papers(sight):
         return _what_came(sight)
