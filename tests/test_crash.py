@@ -11,7 +11,6 @@ import os
 import random
 import re
 import socket
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -129,12 +128,12 @@ def test_by_postfix_a_blind_copy_ends_every_doubt(laboratory, postfix, point):
         octets = re.sub(rb"(claire\.lefevre|thomas\.moreau)@example\.org", address, mail.octets)
         lab.deliver(replace(mail, octets=octets))
     assert lab.once(failpoint=f"{point}:kill") == -9, lab.errors()
-    time.sleep(2)  # Postfix and LMTP; evidence is looked for from then on anyway.
+    postfix.rest()
     lab.settle()
     assert lab.uncertain() == 0
     ours = lab.rows("SELECT mail_id, recipient FROM acts WHERE kind = 'send'")
     assert len(ours) == 2
-    time.sleep(2)
+    postfix.rest()
     assert lab.once(ahead=50_000) == 0, lab.errors()  # The copy of what was sent last.
     for _, recipient in ours:
         delivered = [line for line in postfix.log.splitlines() if f"to=<{recipient}>" in line and "status=sent" in line]

@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 MAILS = samples("01", "03", "06", "04", "12")
 KEPT = "the server keeps Sent"
+PATIENCE = 6  # seconds for a server; on a busy machine one that is well must not seem stalled
 
 
 _ENDS: dict[tuple[str, ...], EndState] = {}
@@ -96,7 +97,7 @@ def test_an_imap_line_that_breaks_at_any_step_loses_and_doubles_nothing(laborato
     proxy = proxied(dovecot.imap)
     lab = ready(laboratory, imap_port=proxy.port)
     proxy.fault = Fault(what, way, pattern, before=before)
-    status = lab.once(patience=2)
+    status = lab.once(patience=PATIENCE)
     assert proxy.fault.struck == 1, f"{what} at {step} never came about"
     assert status == 75, lab.errors()
     require_whole(lab, expected)
@@ -131,7 +132,7 @@ def test_an_smtp_line_that_breaks_at_any_step_answers_everybody_once(laboratory,
     proxy = proxied(sink.port)
     lab = ready(laboratory, smtp_port=proxy.port)
     proxy.fault = Fault(what, way, pattern, before=before)
-    assert lab.once(patience=2) == 0, lab.errors()
+    assert lab.once(patience=PATIENCE) == 0, lab.errors()
     assert proxy.fault.struck == 1
     # Past the dot nobody can know, and nothing here gives evidence: the policy sends the same octets once more.
     require_whole(lab, expected, may_be=("once", "twice") if step == "after the dot" else ("once",))
@@ -293,7 +294,7 @@ def inject(laboratory, expected, count: int, seed: int) -> Counter[str]:
     for number in range(count):
         if number % 2 == 0:
             name = generator.choice([name for name in KILLED if made[name]])
-            how = f"{name}:signal=KILL:when={generator.randint(1, made[name])}"
+            how = f"{name}:signal=KILL:when={generator.randint(1, made[name] * 4 // 5 + 1)}"  # Not past the end.
         else:
             name, fault = generator.choice([(name, fault) for name, fault in FAILED if made[name]])
             how = f"{name}:error={fault}:when={generator.randint(1, made[name])}"

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,16 @@ class Postfix:
     @property
     def log(self) -> str:
         return (self.folder / "postfix.log").read_text()
+
+    def rest(self) -> None:
+        """Wait until nobody is connected and everything that was taken is delivered."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            log = self.log
+            if log.count("]: connect from") == log.count("]: disconnect from") and "is empty" in self.queue():
+                return
+            time.sleep(0.1)
+        pytest.fail(f"Postfix is not at rest: {self.queue()}")
 
     def queue(self) -> str:
         command = ["/usr/sbin/postqueue", "-c", str(self.folder / "etc"), "-p"]
