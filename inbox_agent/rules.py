@@ -66,11 +66,22 @@ class RecognitionRules:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What each finding adds (logits), and from where on a verdict is contradicted (probabilities); second_look.py."""
+
+    start: float
+    weights: Mapping[str, float]
+    unlike: float
+    alike: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """All the rules but the offers."""
 
     recognition: RecognitionRules
     documents: DocumentRules
+    second_look: SecondLook
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -124,7 +135,7 @@ def load_rules(folder: Path) -> Rules:
     Raises ConfigError with every fault of every file.
     """
     faults: list[Fault] = []
-    recognition, documents = None, None
+    recognition, documents, look = None, None, None
     try:
         recognition = load_recognition_rules(_file(folder, "recognition.toml"))
     except ConfigError as error:
@@ -133,9 +144,13 @@ def load_rules(folder: Path) -> Rules:
         documents = load_document_rules(_file(folder, "documents.toml"))
     except ConfigError as error:
         faults += error.faults
-    if recognition is None or documents is None:
+    try:
+        look = load_second_look(_file(folder, "second_look.toml"))
+    except ConfigError as error:
+        faults += error.faults
+    if recognition is None or documents is None or look is None:
         raise ConfigError(tuple(faults))
-    return Rules(recognition, documents)
+    return Rules(recognition, documents, look)
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -145,6 +160,19 @@ def _file(folder: Path, name: str) -> Path:
 def load_recognition_rules(path: Path) -> RecognitionRules:
     """The rules of one file. Raises ConfigError with every fault in it."""
     return _Reader(str(path)).rules(_table(path))
+
+
+def load_second_look(path: Path) -> SecondLook:
+    """The weights of a file. Raises ConfigError."""
+    table = _table(path)
+    try:
+        weights = {name: float(weight) for name, weight in table["weights"].items()}
+        return SecondLook(
+            weights.pop("start"), weights, float(table["limits"]["unlike"]), float(table["limits"]["alike"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        wrong = f"is not what tests/fit_second_look.py writes ({error})"
+    raise ConfigError((Fault(str(path), "file", wrong, "Remove it: the one that ships is used then."),))
 
 
 def _table(path: Path) -> dict[str, Any]:
