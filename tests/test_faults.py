@@ -226,6 +226,17 @@ def test_an_error_of_the_disk_at_every_write_is_made_good(laboratory, fault, exp
     assert disk_fails(laboratory, fault, expected, count=None, seed=DRAWN) > 30
 
 
+def test_an_error_of_the_system_where_nobody_expects_one_is_told_and_made_good(laboratory, expected):
+    lab = ready(laboratory)
+    stray = lab.folder / "state" / "spool" / "direction" / "lost+found" / "what a disk check left"
+    stray.mkdir(parents=True)  # The sweep removes files, and folders of files.
+    assert lab.once() == 1, lab.errors()
+    assert "the system refuses" in lab.rows("SELECT trouble FROM mailboxes")[0][0]
+    stray.rmdir()
+    require_whole(lab, expected)
+    assert lab.rows("SELECT trouble FROM mailboxes") == [(None,)]
+
+
 def large(mail: Mail, octets: int) -> Mail:
     """The same with a large attachment."""
     message = email.message_from_bytes(mail.octets, policy=email.policy.SMTP)
