@@ -440,7 +440,7 @@ def _afterwards(sight: Sight) -> Verdict | None:
     if whole and (vague or not adds) and sight.quoted.strip() and not before and not _known(sight):
         return None  # We had been asked about the post, and here is the application.
     if vague and not (sight.answers or before):
-        return Verdict(Kind.FOLLOW_UP, because) if sight.letters and not sight.cvs else None
+        return Verdict(Kind.FOLLOW_UP, because) if _brings_a_letter(sight) else None
     if adds and _adds_to_it(sight, before=before, pieces=sight.letters if vague else sight.papers):
         return Verdict(Kind.FOLLOW_UP, because)
     if sight.answers:
@@ -448,6 +448,14 @@ def _afterwards(sight: Sight) -> Verdict | None:
     if before and not sight.has("applies") and (sight.papers or sight.has("subject_application", "the_job")):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
+
+
+def _brings_a_letter(sight: Sight) -> bool:
+    """A letter without the CV, by content or by a private person's name for the file."""
+    if sight.cvs:
+        return False
+    names = " ".join(fold(piece.document.name) for piece in sight.attached)
+    return bool(sight.letters) or (sight.private_sender and ("lettre" in names or "motivation" in names))
 
 
 def _adds_to_it(sight: Sight, *, before: bool, pieces: tuple[Piece, ...]) -> bool:
@@ -694,7 +702,8 @@ def _thin(sight: Sight) -> Verdict | None:
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
     if sight.score(Speaks.APPLICATION) >= FAIR:
         return doubt("parle de candidature, sans pièce et sans rien dire de précis", *_because(sight))
-    recruits = sight.private_sender and sight.for_oneself and not sight.familiar and wants_else(sight) < WEAK
+    brief = sight.for_oneself or len(sight.own.split()) < _NOTE
+    recruits = sight.private_sender and brief and not sight.familiar and wants_else(sight) < WEAK
     if recruits and _RECRUITING.search(fold(f"{sight.subject}\n{sight.own[:2000]}")):
         return doubt("une personne parle d’un recrutement, sans que l’on sache ce qu’elle demande")
     opaque = [piece for piece in _unreadable(sight) if piece.document.state in _OPAQUE]
