@@ -163,7 +163,7 @@ def _ask_offer(address: str) -> dict[str, Any]:
 
 def _slug(title: str, day: date | None) -> str:
     """An offer id from its title: `charge-de-mission-2024`."""
-    plain = unicodedata.normalize("NFKD", title.lower().replace("·", ""))
+    plain = unicodedata.normalize("NFKD", re.sub(r"·\w*", "", title.lower()))
     words = re.findall(r"[a-z0-9]+", "".join(char for char in plain if not unicodedata.combining(char)))
     return "-".join([*words[:4], *([str(day.year)] if day else [])]) or "offre"
 

@@ -39,7 +39,7 @@ def test_the_answers_make_a_configuration_and_an_offer_that_load(tmp_path):
     assert config.replies.mode == "draft"
     assert (config.smtp.port, config.smtp.tls, config.smtp.host) == (587, "starttls", "smtp.asso.example")
     assert config.digest.to == ["directrice@asso.example", "secretaire@asso.example"]
-    assert (offer.id, offer.title) == ("chargee-de-mission-urbaine-2027", "Chargé·e de mission « urbaine »")
+    assert (offer.id, offer.title) == ("charge-de-mission-urbaine-2027", "Chargé·e de mission « urbaine »")
     assert offer.in_copy == ("secretaire@asso.example",)
 
 
