@@ -82,6 +82,18 @@ _TITLES = frozenset(
         "miss",
         "mrs",
         "ms",
+        "adjudant",
+        "adjudant-chef",
+        "capitaine",
+        "colonel",
+        "commandant",
+        "lieutenant",
+        "sergent",
+        "major",
+        "abbe",
+        "professeur",
+        "professor",
+        "sir",
     ]
 )
 _VIA = re.compile(
