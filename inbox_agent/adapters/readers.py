@@ -39,7 +39,7 @@ import typing
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ from inbox_agent.ports import Unread
 from inbox_agent.sandbox import Confinement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from inbox_agent.offer import Offer, Staff
 
@@ -131,7 +131,7 @@ class ChildReaders:
             "file": self._limits.file,
             "ocr_pages": self._limits.ocr_pages,
             "ocr_seconds": self._limits.ocr_seconds,
-            "document_wall": self._limits.document_wall + self._ocr_seconds(),
+            "document_wall": self._limits.document_wall + self._ocr_seconds,
         }
         self._scratch = scratch
         self._workers = workers
@@ -143,6 +143,7 @@ class ChildReaders:
         self._selector = selectors.DefaultSelector()
         self._swept = scratch is None
 
+    @cached_property
     def _ocr_seconds(self) -> int:
         """What tesseract may add to the time of a message."""
         installed = shutil.which("tesseract", path="/usr/bin:/usr/local/bin:/bin")
@@ -216,7 +217,7 @@ class ChildReaders:
                 self._lost(child, waiting, results)
 
     def _wall(self, child: _Child) -> int:
-        return self._limits.retry_wall if child.cautious else self._limits.wall + self._ocr_seconds()
+        return self._limits.retry_wall if child.cautious else self._limits.wall + self._ocr_seconds
 
     def _child_for(self, job: _Job, waiting: int) -> _Child | None:
         """A child with room for the job, a new one where that is worth it, None where the job must wait."""
@@ -488,7 +489,7 @@ class _Child:
             octets = bytes(self._buffer[4 : 4 + length])
             del self._buffer[: 4 + length]
             try:
-                value = json.loads(octets) if not _UNSOUND.search(octets) else None
+                value = json.loads(octets) if b"\\u" not in octets or not _UNSOUND.search(octets) else None
             except (ValueError, RecursionError):
                 value = None
             if not isinstance(value, dict):
@@ -588,32 +589,60 @@ def _synced(folder: Path) -> None:
         raise FileStoreError(f"the spool {folder} cannot be written ({error.strerror}).") from error
 
 
-def _check_types(value: object, declared: Any = Reading) -> None:
-    """Raise TypeError unless it is what its type says, all through: a child that was taken over may say anything."""
-    if isinstance(declared, types.UnionType):
-        matching = [kind for kind in declared.__args__ if kind is not types.NoneType]
-        if value is not None:
-            _check_types(value, matching[0])
-    elif typing.get_origin(declared) is tuple:
-        _is(value, tuple)
-        for item in typing.cast("tuple[object, ...]", value):
-            _check_types(item, declared.__args__[0])
-    elif dataclasses.is_dataclass(declared):
-        _is(value, declared)
-        for name, kind in _fields_of(typing.cast("type", declared)):
-            _check_types(getattr(value, name), kind)
-    elif declared is datetime:
-        if not isinstance(value, datetime) or value.tzinfo is None:
-            raise TypeError("an aware time expected")
-    elif declared is not float or type(value) is not int:
-        _is(value, declared)
+def _check_types(value: object) -> None:
+    """Raise TypeError unless it is a Reading all through: a child that was taken over may say anything."""
+    _checker(Reading)(value)
 
 
 @cache
-def _fields_of(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple(typing.get_type_hints(kind).items())
+def _checker(declared: Any) -> Callable[[object], None]:
+    """What raises TypeError for a value of any other type; made once for each type."""
+    if isinstance(declared, types.UnionType):
+        (kind,) = (kind for kind in declared.__args__ if kind is not types.NoneType)
+        return _or_none(_checker(kind))
+    if typing.get_origin(declared) is tuple:
+        return _each(_checker(declared.__args__[0]))
+    if dataclasses.is_dataclass(declared):
+        return _fields(typing.cast("type", declared))
+    if declared is datetime:
+        return _aware
+    return _one_of((float, int) if declared is float else (declared,))
 
 
-def _is(value: object, kind: Any) -> None:
-    if type(value) is not kind:
-        raise TypeError(f"{kind.__name__} expected")
+def _one_of(kinds: tuple[type, ...]) -> Callable[[object], None]:
+    def check(value: object) -> None:
+        if type(value) not in kinds:
+            raise TypeError(f"{kinds[0].__name__} expected")
+
+    return check
+
+
+def _or_none(inner: Callable[[object], None]) -> Callable[[object], None]:
+    return lambda value: None if value is None else inner(value)
+
+
+def _each(inner: Callable[[object], None]) -> Callable[[object], None]:
+    def check(value: object) -> None:
+        if type(value) is not tuple:
+            raise TypeError("tuple expected")
+        for item in value:
+            inner(item)
+
+    return check
+
+
+def _fields(kind: type) -> Callable[[object], None]:
+    checkers = tuple((name, _checker(declared)) for name, declared in typing.get_type_hints(kind).items())
+
+    def check(value: object) -> None:
+        if type(value) is not kind:
+            raise TypeError(f"{kind.__name__} expected")
+        for name, inner in checkers:
+            inner(getattr(value, name))
+
+    return check
+
+
+def _aware(value: object) -> None:
+    if type(value) is not datetime or value.tzinfo is None:
+        raise TypeError("an aware time expected")
