@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentKind, DocumentState, Evidence
-from inbox_agent.document_rules import DocumentRules, load_document_rules
-from inbox_agent.document_text import AGE, Line, Passage, fold, read_passage, squeeze, stem, words_of, words_of_plain
+from inbox_agent.document_rules import SMALL_WORDS, DocumentRules, load_document_rules
+from inbox_agent.document_text import Line, Passage, age_in, fold, read_passage, squeeze, stem, words_of, words_of_plain
 from inbox_agent.given_names import GIVEN_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from inbox_agent.document_rules import Headings, Mark, Phrase, Scale, Shape
+    from inbox_agent.document_rules import Headings, Mark, Marks, Phrase, Scale, Shape
 
 __all__ = ["Classified", "DocumentRules", "classify", "classify_body", "load_document_rules"]
 
@@ -60,13 +60,18 @@ _OFFICE = re.compile(
     r"(?:contact|infos?|accueil|formations?|mairie|secretariat|recrutement|rh|administration|direction)\b"
 )
 _PHONE = re.compile(r"(?:\+ ?33|0033|\+32|\+41|\b0) ?(?:\(0\) ?)?[1-9](?:[ .\-/]?\d\d){4}\b|\+\d{1,3}[ \d().\-]{8,}\d")
+_CAPITALS = re.compile(r"[A-ZÀ-Þ]{2}")
 _TOWN = re.compile(r"\b\d{2} ?\d{3} +[a-z]{3,}")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 # How headings begin that people find themselves; with "je" or "mon" in them they need not.
 _OF_ONESELF = (" ce que ", " ce qui ", " ou j", " d ou je ", " la ou j", " qui suis ", " hors travail ", " en dehors ")
+_LANGUAGE = (
+    "anglais|espagnol|allemand|italien|portugais|arabe|chinois|russe|turc|neerlandais|polonais|roumain|wolof"
+    "|creole|breton|lsf|english|french|spanish|german|italian|portuguese|arabic|chinese|russian|dutch"
+)
+_LANGUAGES = frozenset(f"{_LANGUAGE}|toeic|toefl|ielts".split("|"))
 _LEVEL = re.compile(
-    r"\b(?:anglais|espagnol|allemand|italien|portugais|arabe|chinois|russe|turc|neerlandais|polonais|roumain|wolof"
-    r"|creole|breton|lsf|english|french|spanish|german|italian|portuguese|arabic|chinese|russian|dutch)\b[^\n]{0,25}?"
+    rf"\b(?:{_LANGUAGE})\b[^\n]{{0,25}}?"
     r"(?:\b[abc][12]\b|courant|bilingue|notion|scolaire|lu\b|parle|maternel|intermediaire|debutant|professionnel"
     r"|bon niveau|niveau|technique|couramment|native|fluent|basic|intermediate|advanced|proficient|conversational)"
     r"|\btoe(?:ic|fl)\b|\bielts\b"
@@ -246,6 +251,7 @@ class _Speech:
     you: int
     own_headings: tuple[str, ...]
     people: frozenset[str]
+    many: int  # names, numbers or addresses, whichever are more
     contacts: tuple[str, ...]
     personal: bool
     addressed: bool
@@ -257,17 +263,18 @@ class _Speech:
         own = {at for at, line in enumerate(part.lines[:-1]) if at not in headed and _heads_in_own_words(line)}
         if len(own) + len(headings) == 1:  # One short line may be anything.
             own = set()
-        body = [line for at, line in enumerate(part.lines) if at not in headed and at not in own]
-        i, you = sum(line.i for line in body), sum(line.you for line in body)
+        i = part.persons.i - sum([part.lines[at].i for at in headed | own])
+        you = part.persons.you - sum([part.lines[at].you for at in headed | own])
         personal = bool(i or own) or any(item.test == "cv_person" for item in evidence)
         addressed = you > 1 or any(item.test == "cv_letter_manners" for item in evidence)
-        contacts = tuple(_contacts(part))
-        people = frozenset(" ".join(line.words.split()[:2]) for line in part.lines if _opens_with_a_person(line))
+        addresses = _addresses(part)
+        contacts = tuple(_contacts(part, addresses))
+        people = frozenset(" ".join(line.tokens[:2]) for line in part.lines if _opens_with_a_person(line))
         works = any(item.test.startswith(_OF_A_CAREER) for item in evidence)
         works = works or any(line.dated or line.told for line in part.lines)
-        return cls(
-            i, you, tuple(part.lines[at].raw for at in sorted(own)), people, contacts, personal, addressed, works
-        )
+        many = max(len(people) + 1, *(len(set(found)) for found in addresses))
+        own_headings = tuple(part.lines[at].raw for at in sorted(own))
+        return cls(i, you, own_headings, people, many, contacts, personal, addressed, works)
 
 
 def _heads_in_own_words(line: Line) -> bool:
@@ -275,7 +282,7 @@ def _heads_in_own_words(line: Line) -> bool:
     relative = line.words.startswith(_OF_ONESELF)
     if relative and ":" in line.plain:
         return line.plain.index(":") < HEADING_LETTERS
-    short = 1 < line.count <= HEADING_WORDS and (relative or line.i > 0)
+    short = 1 < line.length <= HEADING_WORDS and (relative or line.i > 0)
     return short and line.raw[0].isupper() and line.raw[-1].isalpha()
 
 
@@ -287,7 +294,7 @@ def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
     name = next((line.raw for line in edges if _opens_with_a_person(line)), None)
     guess = edges[0].raw if _looks_like_a_name(edges[0].raw) else None
     own = [found for line in edges for found in (*_MOBILE.findall(line.plain), *_EMAIL.findall(line.plain))]
-    reached = any(not _OFFICE.match(found) for found in own) or any(AGE.search(line.plain) for line in edges)
+    reached = any(not _OFFICE.match(found) for found in own) or any(age_in(line.plain) for line in edges)
     if reached and (name or guess):
         return 1.0, f"{name or guess}, and how to reach them"
     if name and any(_PHONE.search(line.plain) and not _OFFICE.match(line.plain) for line in edges):
@@ -297,7 +304,9 @@ def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
 
 def _opens_with_a_person(line: Line) -> bool:
     """Whether a line opens with a first name and a surname, in either order: "Amel BOUCHAREB, couturière"."""
-    if (introduced := _INTRODUCED.search(line.raw)) and fold(introduced[1]) in GIVEN_NAMES:
+    if not line.raw[0].isupper() and not line.i:
+        return False
+    if line.i and (introduced := _INTRODUCED.search(line.raw)) and fold(introduced[1]) in GIVEN_NAMES:
         return True
     first, _, rest = line.raw.partition(" ")
     if not rest or not first[0].isupper() or not rest[0].isupper():
@@ -364,8 +373,8 @@ def _headings(part: Passage, headings: Headings) -> list[tuple[int, str, str]]:
     found: list[tuple[int, str, str]] = []
     beside: list[tuple[int, str, str]] = []
     for at, line in enumerate(part.lines):
-        words = line.words.split()
-        familiar = line.count <= SHARED_LINE_WORDS and not headings.known.isdisjoint(map(stem, words))
+        words = line.tokens
+        familiar = line.length <= SHARED_LINE_WORDS and not headings.known.isdisjoint(map(stem, words))
         pairs = _headings_of(line, words, headings, familiar=familiar)
         found += [(at, *pair) for pair in pairs]
         if familiar and not pairs and not line.sentence:
@@ -379,20 +388,26 @@ def _headings_of(line: Line, words: list[str], headings: Headings, *, familiar: 
 
     `familiar` lines hold a word of some heading, rightly spelt.
     """
-    if line.count <= HEADING_WORDS and (section := headings.section(words)):
+    if line.length <= HEADING_WORDS and (section := headings.section(words)):
         return [(section, line.raw)]
     before, colon, _ = line.plain.partition(":")
     if colon and len(before) < HEADING_LETTERS and (section := headings.section(words_of_plain(before))):
         return [(section, before.strip())]
     if not familiar:
         return []
-    in_capitals = [pair for run in _runs_of_capitals(line.raw) for pair in _headings_within(run, headings)]
-    return in_capitals or _side_by_side(line, words, headings)
+    if _CAPITALS.search(line.raw):
+        in_capitals = [pair for run in _runs_of_capitals(line.raw) for pair in _headings_within(run, headings)]
+        if in_capitals:
+            return in_capitals
+    return _side_by_side(line, words, headings)
 
 
 def _headings_beside(line: Line, words: list[str], headings: Headings) -> list[tuple[str, str]]:
     """A heading at the beginning or the end of a line that two columns share: "Formation 06 12 34 56 78"."""
     tokens = line.raw.split()
+    edges = [words_of_plain(fold(tokens[at])) for at in (0, -1)]
+    if not any(all(stem(word) in headings.known for word in edge) for edge in edges):
+        return []
     folded = (
         [[word] for word in words] if len(words) == len(tokens) else [words_of_plain(fold(token)) for token in tokens]
     )
@@ -437,7 +452,7 @@ def _headings_within(run: list[str], headings: Headings) -> list[tuple[str, str]
 
 def _side_by_side(line: Line, words: list[str], headings: Headings) -> list[tuple[str, str]]:
     """Two headings that fill a line together: "Formation Compétences"."""
-    if line.count > HEADING_WORDS:
+    if line.length > HEADING_WORDS or not (words[0] in SMALL_WORDS or stem(words[0]) in headings.known):
         return []
     for cut in range(1, len(words)):
         left = headings.exact(words[:cut])
@@ -452,10 +467,10 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[f
         case "dated_lines":
             return _dates(part, speech)
         case "language_levels":
-            levels = [line.raw for line in part.lines if not line.sentence and _LEVEL.search(line.plain)]
+            levels = [] if _LANGUAGES.isdisjoint(part.distinct) else _levels(part)
             return len(levels), _quote(levels)
         case "fragments":
-            share = sum(not line.sentence for line in part.lines) / max(len(part.lines), 1)
+            share = [line.sentence for line in part.lines].count(False) / max(len(part.lines), 1)
             return share, f"{share:.0%} of the lines are no sentences"
         case "blanks":
             return _blanks(part)
@@ -470,6 +485,10 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[f
             return _whose(name, part, speech)
 
 
+def _levels(part: Passage) -> list[str]:
+    return [line.raw for line in part.lines if not line.sentence and _LEVEL.search(line.plain)]
+
+
 def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
     """The measure of one test of who speaks, and of whom."""
     match name:
@@ -480,13 +499,11 @@ def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
         case "own_headings":
             return len(speech.own_headings), _quote(speech.own_headings)
         case "we":
-            return _per_hundred(sum(line.we for line in part.lines), part, "nous")
+            return _per_hundred(part.persons.we, part, "nous")
         case "third_person":
-            third = sum(line.third for line in part.lines)
-            return _per_hundred(max(third - 1 - speech.i, 0), part, "il, elle")
+            return _per_hundred(max(part.persons.third - 1 - speech.i, 0), part, "il, elle")
         case "several_people":
-            many = max(len(speech.people) + 1, *(len(set(found)) for found in _addresses(part)))
-            return max(0, many - OWN_ADDRESSES), f"{many} names, telephone numbers or addresses"
+            return max(0, speech.many - OWN_ADDRESSES), f"{speech.many} names, telephone numbers or addresses"
         case _:
             return _nobody(part, speech), "nothing personal, no years"
 
@@ -499,25 +516,23 @@ def _dates(part: Passage, speech: _Speech) -> tuple[float, str]:
     return measure, _quote(line.raw for line in (*dated, *told))
 
 
-def _contacts(part: Passage) -> list[str]:
+def _contacts(part: Passage, reached: tuple[list[str], list[str]]) -> list[str]:
     """How its owner can be reached; the address of an office is nobody's."""
-    numbers, addresses = _addresses(part)
-    plain = "\n".join(line.plain for line in part.lines)
+    numbers, addresses = reached
     tests = (
         ("e-mail", any(not _OFFICE.match(address) for address in addresses)),
         ("telephone", bool(numbers)),
-        ("town", _TOWN.search(plain)),
-        ("age", AGE.search(plain)),
+        ("town", _TOWN.search(part.plain)),
+        ("age", age_in(part.plain)),
     )
     return [kind for kind, found in tests if found]
 
 
 def _addresses(part: Passage) -> tuple[list[str], list[str]]:
     """Telephone numbers and e-mail addresses, as found."""
-    lines = [line.plain for line in part.lines]
-    at_signs = "\n".join(plain for plain in lines if "@" in plain)
-    digits = "\n".join(plain for plain in lines if sum(map(str.isdigit, plain)) >= PHONE_DIGITS)
-    return _PHONE.findall(digits), _EMAIL.findall(at_signs)
+    at_signs = "\n".join([line.plain for line in part.lines if "@" in line.plain])
+    numbers = [number for number in _PHONE.findall(part.plain) if sum(map(str.isdigit, number)) >= PHONE_DIGITS]
+    return numbers, _EMAIL.findall(at_signs)
 
 
 # --- The letter -------------------------------------------------------------------------------------------
@@ -542,11 +557,11 @@ def _letter_passage(passage: Passage) -> tuple[int, int]:
 
 def _letter_likeness(line: Line) -> float:
     if line.i or line.you:
-        return 4.0 * (line.i + line.you) + 0.2 * line.count
+        return 4.0 * (line.i + line.you) + 0.2 * line.length
     if line.dated:
         return -4.0
     # Eleven words and more without a list's form: the middle of a sentence.
-    return 0.1 * line.count if line.sentence or line.count >= 11 else -1.5  # noqa: PLR2004 said above
+    return 0.1 * line.length if line.sentence or line.length >= 11 else -1.5  # noqa: PLR2004 said above
 
 
 def _letter_score(
@@ -603,24 +618,23 @@ def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Ev
         if shape.name == "purposeless":
             yield _weigh("letter", shape, max(0.0, 1 - purpose), "asks for no post and puts little forward")
         if shape.name == "addressed_to_nobody" and not manners:
-            speaks_to_someone = any(line.you for line in core.lines)
-            measure = 1.0 if not speaks_to_someone else 0.5 if core.count < BRIEF_WORDS else 0.0
+            measure = 1.0 if not core.persons.you else 0.5 if core.count < BRIEF_WORDS else 0.0
             yield _weigh("letter", shape, measure, "no salutation, no formula, no object")
 
 
 def _letter_shape(  # noqa: C901 a table in words
     name: str, core: Passage, part: Passage, look: _Look, rules: DocumentRules
 ) -> tuple[float, str]:
-    i, you = sum(line.i for line in core.lines), sum(line.you for line in core.lines)
+    i, you, we, third = core.persons
     match name:
         case "first_person":
             return _per_hundred(i, core, "je")
         case "second_person":
             return _per_hundred(you, core, "vous")
         case "we_more_than_i":
-            return _more_than_i(sum(line.we for line in core.lines), i, "nous")
+            return _more_than_i(we, i, "nous")
         case "third_person":
-            return _more_than_i(sum(line.third for line in core.lines), i, "il, elle")
+            return _more_than_i(third, i, "il, elle")
         case "you_more_than_i":
             return max(0.0, (you - 1.5 * i) / (you + i)) if you else 0.0, f"“vous” {you} times, “je” {i} times"
         case "blanks":
@@ -641,7 +655,7 @@ def _letter_shape(  # noqa: C901 a table in words
 
 def _of_another(core: Passage) -> tuple[float, str]:
     """1 where somebody named in a sentence is who the letter is about; nearer to 0 the more it says "je"."""
-    i, third = sum(line.i for line in core.lines), sum(line.third for line in core.lines)
+    i, _, _, third = core.persons
     named = [name for line in core.lines if line.sentence for name in _persons_in(line.raw)]
     if not named:
         return 0, ""
@@ -669,15 +683,12 @@ def _more_than_i(theirs: int, mine: int, shown: str) -> tuple[float, str]:
 
 def _argument_words(passage: Passage, rules: DocumentRules) -> int:
     """Words in sentences that say "je" and are no mere politeness or question."""
-    return sum(
-        _argument_in(sentence, rules)
-        for sentence in _SENTENCE_END.split("\n".join(line.plain for line in passage.lines if line.count))
-    )
+    return sum(_argument_in(sentence, rules) for sentence in _SENTENCE_END.split(passage.plain))
 
 
 def _argument_in(sentence: str, rules: DocumentRules) -> int:
-    words = words_of(sentence)
-    count = words.count(" ") - 1
+    tokens = words_of_plain(sentence)
+    count, words = len(tokens), f" {' '.join(tokens)} "
     if count < LEAST_ARGUMENT or sentence.rstrip().endswith("?") or not any(mine in words for mine in _MINE):
         return 0
     polite = count < LONG_SENTENCE and any(phrase.words in words for phrase in rules.body.politeness)
@@ -712,22 +723,24 @@ class _Finding:
         return Evidence(f"{prefix}_{self.mark.name}", self.found, weight * self.share * kept)
 
 
-def _findings(marks: Iterable[Mark], part: Passage) -> list[_Finding]:
+def _findings(marks: Marks, part: Passage) -> list[_Finding]:
     """The marks that show in the part."""
-    top = part.top
     findings = []
-    for mark in marks:
-        place = top if mark.place == "title" else part
-        holds = _opens_a_line if mark.place in {"title", "line"} else _has
-        found = tuple(phrase for phrase in mark.possible(place) if holds(phrase, place))
+    for mark, phrases in marks.possible(part):
+        match mark.place:
+            case "title":
+                starts = part.top.starts
+                found = tuple([phrase for phrase in phrases if f"\n{phrase.words}" in starts])
+            case "line":
+                found = tuple([phrase for phrase in phrases if f"\n{phrase.words}" in part.starts])
+            case _ if part.glued:
+                found = tuple([phrase for phrase in phrases if _has(phrase, part)])
+            case _:
+                found = tuple([phrase for phrase in phrases if phrase.words in part.words])
         if found:
             # One phrase of several is weaker than its share: words stray into any document.
             findings.append(_Finding(mark, min(len(found) / mark.full, 1.0) ** 1.5, found))
     return findings
-
-
-def _opens_a_line(phrase: Phrase, passage: Passage) -> bool:
-    return (phrase.key is None or phrase.key in passage.distinct) and f"\n{phrase.words}" in passage.starts
 
 
 def _has(phrase: Phrase, passage: Passage) -> bool:

@@ -9,7 +9,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from inbox_agent.document_text import squeeze, stem, words_of
 from inbox_agent.errors import ConfigError, Fault
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from inbox_agent.document_text import Passage
 
 # Words that headings have or lack at will: "Mes expériences", "Parcours de formation".
-_SMALL_WORDS = frozenset(
+SMALL_WORDS = frozenset(
     (
         "mes",
         "mon",
@@ -95,11 +95,6 @@ class Phrase:
     key: str | None
 
 
-class _ByKey(TypedDict):
-    keyed: dict[str, tuple[int, ...]]
-    keyless: tuple[int, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Phrases that say one thing together.
@@ -120,17 +115,44 @@ class Mark:
     cv: float
     letter: float
     phrases: tuple[Phrase, ...]
-    keyed: dict[str, tuple[int, ...]]
-    keyless: tuple[int, ...]
 
-    def possible(self, passage: Passage) -> Iterable[Phrase]:
-        """The phrases whose key the passage holds: a few of many, so that only these are looked for."""
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Marks that are looked for together: `keyed` says for a word of the text which phrases it can be the key of.
+
+    Of some thousand phrases a page can hold a hundred, so that only these are looked for. The numbers are those of a
+    mark and of a phrase of it.
+    """
+
+    marks: tuple[Mark, ...]
+    keyed: dict[str, tuple[tuple[int, int], ...]]
+    keyless: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, marks: tuple[Mark, ...]) -> Marks:
+        """With the places of their phrases."""
+        keyed: dict[str, tuple[tuple[int, int], ...]] = {}
+        keyless: tuple[tuple[int, int], ...] = ()
+        for number, mark in enumerate(marks):
+            for at, phrase in enumerate(mark.phrases):
+                if phrase.key is None:
+                    keyless = (*keyless, (number, at))
+                else:
+                    keyed[phrase.key] = (*keyed.get(phrase.key, ()), (number, at))
+        return cls(marks, keyed, keyless)
+
+    def possible(self, passage: Passage) -> Iterable[tuple[Mark, list[Phrase]]]:
+        """Each mark with the phrases that the passage may hold, as far as their keys tell."""
         if passage.glued:
-            return self.phrases
-        keys = self.keyed.keys() & passage.distinct
-        if not keys:
-            return (self.phrases[at] for at in self.keyless)
-        return (self.phrases[at] for at in sorted((*self.keyless, *(at for key in keys for at in self.keyed[key]))))
+            return [(mark, list(mark.phrases)) for mark in self.marks]
+        places = [*self.keyless]
+        for key in self.keyed.keys() & passage.distinct:
+            places += self.keyed[key]
+        found: dict[int, list[Phrase]] = {}
+        for number, at in sorted(places):
+            found.setdefault(number, []).append(self.marks[number].phrases[at])
+        return [(self.marks[number], phrases) for number, phrases in found.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +183,7 @@ class Scale:
     name_weight: float
     trade_discount: float
     shapes: tuple[Shape, ...]
-    marks: tuple[Mark, ...]
+    marks: Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +238,23 @@ class Headings:
 
     def exact(self, words: list[str]) -> str | None:
         """The section that these words open as they are, but for endings and small words."""
-        return self.sections.get("".join(stem(word) for word in words if word not in _SMALL_WORDS))
+        return self.sections.get("".join([stem(word) for word in words if word not in SMALL_WORDS]))
 
     def section(self, words: list[str]) -> str | None:
         """The section that these words open, or None. Words as `Line.words` has them."""
         if len(words) == 1 and (found := self.glued.get(stem(words[0]))):
             return found
-        exact = [stem(word) for word in words if word not in _SMALL_WORDS]
+        exact = [stem(word) for word in words if word not in SMALL_WORDS]
         if (found := self.sections.get("".join(exact))) or len(exact) > _MISSPELT_WORDS:
             return found
-        corrected = [self._corrected(word) for word in exact]
-        return None if corrected == exact else self.sections.get("".join(corrected))
+        unknown = [word for word in exact if word not in self.known]
+        if not unknown or min(map(len, unknown)) < _CORRECTABLE - 1:
+            return None
+        return self.sections.get("".join([self._corrected(word) for word in exact]))
 
     def _corrected(self, word: str) -> str:
         """The heading's word that differs by one letter left out, added or changed (Levenshtein), or the word."""
-        if len(word) < _CORRECTABLE - 1 or word in self.known:
+        if word in self.known:
             return word
         near = (self.misspelt[wrong] for wrong in (word, *_one_letter_less(word)) if wrong in self.misspelt)
         return next(near, word)
@@ -242,7 +266,7 @@ def _one_letter_less(word: str) -> list[str]:
 
 def heading_key(text: str) -> str:
     """A heading as `Headings.section` compares it."""
-    return "".join(stem(word) for word in words_of(text).split() if word not in _SMALL_WORDS)
+    return "".join(stem(word) for word in words_of(text).split() if word not in SMALL_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +279,8 @@ class DocumentRules:
     sections: tuple[SectionRule, ...]
     cv: Scale
     letter: Scale
-    other_anywhere: tuple[Mark, ...]
-    other_near: tuple[Mark, ...]
+    other_anywhere: Marks
+    other_near: Marks
     names: Names
     body: BodyRules
     headings: Headings
@@ -377,8 +401,8 @@ def _rules(top: _Table) -> DocumentRules:
         sections=sections,
         cv=_scale(top.table("cv"), SHAPES_OF_CV, cv=True),
         letter=_scale(top.table("letter"), SHAPES_OF_LETTER, cv=False),
-        other_anywhere=tuple(mark for mark in others if not mark.annex),
-        other_near=tuple(mark for mark in others if mark.annex),
+        other_anywhere=Marks.of(tuple(mark for mark in others if not mark.annex)),
+        other_near=Marks.of(tuple(mark for mark in others if mark.annex)),
         names=_names(top.table("names")),
         body=_body(top.table("body")),
         headings=Headings.of(sections, stems),
@@ -408,7 +432,7 @@ def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:
         name_weight=table.number("name_weight"),
         trade_discount=table.number("trade_discount"),
         shapes=tuple(_shape(name, shape) for name, shape in shapes.tables()),
-        marks=tuple(_mark(name, mark, cv=cv) for name, mark in table.table("marks").tables()),
+        marks=Marks.of(tuple(_mark(name, mark, cv=cv) for name, mark in table.table("marks").tables())),
     )
 
 
@@ -423,7 +447,6 @@ def _shape(name: str, table: _Table) -> Shape:
 def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
     table.only("weight", "full", "place", "phrases")
     weight = table.number("weight")
-    phrases = table.phrases("phrases")
     return Mark(
         name,
         table.place_of_mark(),
@@ -432,15 +455,13 @@ def _mark(name: str, table: _Table, *, cv: bool) -> Mark:
         full=table.whole("full", 1),
         cv=weight if cv else 0.0,
         letter=0.0 if cv else weight,
-        phrases=phrases,
-        **_by_key(phrases),
+        phrases=table.phrases("phrases"),
     )
 
 
 def _mark_of_other(name: str, table: _Table) -> Mark:
     table.only("against_cv", "against_letter", "annex", "trade", "full", "place", "phrases")
     against_cv, against_letter = table.number("against_cv"), table.number("against_letter")
-    phrases = table.phrases("phrases")
     return Mark(
         name,
         table.place_of_mark(),
@@ -449,17 +470,8 @@ def _mark_of_other(name: str, table: _Table) -> Mark:
         full=table.whole("full", 1),
         cv=-against_cv,
         letter=-against_letter,
-        phrases=phrases,
-        **_by_key(phrases),
+        phrases=table.phrases("phrases"),
     )
-
-
-def _by_key(phrases: tuple[Phrase, ...]) -> _ByKey:
-    keyed: dict[str, tuple[int, ...]] = {}
-    for at, phrase in enumerate(phrases):
-        if phrase.key is not None:
-            keyed[phrase.key] = (*keyed.get(phrase.key, ()), at)
-    return {"keyed": keyed, "keyless": tuple(at for at, phrase in enumerate(phrases) if phrase.key is None)}
 
 
 def _names(table: _Table) -> Names:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 LONGEST = 40_000  # characters read of a document: a CV of ten pages; more only costs time.
 
@@ -66,17 +68,21 @@ _STANDS_FOR = {
 }
 _TO_REPLACE = re.compile(f"[{''.join(_STANDS_FOR)}]")
 _DIGIT = re.compile(r"\d")
+_WORD_SIGNS = f"{string.ascii_lowercase}{string.digits}\n"
 _NO_LETTERS = re.compile(r"[^a-z0-9\n]+")
+_ONLY_WORDS = bytes(octet if chr(octet) in _WORD_SIGNS else 32 for octet in range(256))
 _ELISION_BY_ACCENT = re.compile(r"(?<![^\W\d_])([ldjnmstcLDJNMSTC]|[Qq]u)[´`](?=[^\W\d_])")
 _LONE_ACCENT = re.compile(r"[´`ˆ¨¸˜](?=[^\W\d_])|(?<=[^\W\d_])[´ˆ¨¸]")  # LaTeX's old fonts: "exp´erience".
 _SPACED_LETTERS = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
+_LONE_LETTERS = re.compile(r" [^\W\d_] [^\W\d_] ")  # in the middle of those; quicker to look for.
+_INCLUSIVE_SIGNS = ("·", "•", "‧", "∙", "⋅", "(e", "(s", "(n", "(t", ".e", ".s", ".n", ".t")
 # The sign is looked for first and the letter before it afterwards: that is eight times faster.
 _INCLUSIVE = re.compile(
     r"(?:[·•‧∙.⋅](?<=[^\W\d_].)(?:e|es|ne|nes|trice|trices|euse|euses|s)\b)+|\((?<=[^\W\d_].)(?:e|es|ne|s|trice)\)"
 )
-_BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-\n(?=[a-zà-ÿ])")
+_BROKEN_WORD = re.compile(r"-\n(?<=[^\W\d_]-\n)(?=[a-zà-ÿ])")
 _GLUED = 9  # letters a word on average; French has five, and beyond nine the spaces were lost on the way.
-_CELL_BREAK = re.compile(r"\t+|\|| {3,}")
+_CELL_BREAK = re.compile(r"[\t|\n]+| {3,}")
 
 
 # Dates as careers write them, in folded text.
@@ -104,6 +110,7 @@ AGE = re.compile(
     r"(?:(?:^[\W_]*|[,(|/-] ?)(?:1[4-9]|[2-6]\d) ?ans(?= *(?:$|[,.;|)/-]))|(?:j'ai |\bage.{0,4} )\d\d ?ans\b)(?! d)",
     re.MULTILINE,
 )
+_SOME_AGE = re.compile(r"\d ?ans\b")  # quicker to look for; AGE holds it.
 # What a requirement asks for, not what someone did: "2 ans souhaites", "5 ans d'experience exiges".
 _ASKED_FOR = re.compile(r"\b(?:souhaite|exige|requis|minimum|attendu|apprecie|required|preferred)")
 # Years and lengths of time within a sentence; days (the first alternative) date papers.
@@ -135,22 +142,33 @@ _PERSONS = {
     **dict.fromkeys(_set("il elle ils elles lui he she him her his their they"), _THIRD),
 }
 _SPEAKERS = _set("je j vous nous i you we")  # who uses them tells; a line of a career lists.
+# What one word tells of a line, as bits.
+_SPEAKS, _MEASURES, _IN_SENTENCES = 16, 32, 64
 # Words that only sentences need; lists of jobs and degrees do without.
 _OF_SENTENCES = _set(
     "je j me vous nous que qui ne pas est ai suis ce cette ces c mais si car donc ainsi afin dont ou comme plus tres"
     " aussi il elle on se s m y sont etre avoir ont avait etait sera peut leur cela tout bien"
     " i you we that which is am are was have has this would will can but because not it be been as"
 )
+_TELLS = {
+    word: (
+        (1 << _PERSONS[word] if word in _PERSONS else 0)
+        | (_SPEAKS if word in _SPEAKERS else 0)
+        | (_MEASURES if word in _UNITS else 0)
+        | (_IN_SENTENCES if word in _OF_SENTENCES else 0)
+    )
+    for word in (*_PERSONS, *_SPEAKERS, *_UNITS, *_OF_SENTENCES)
+}
 _TOP_LINES, _TOP_AT_LEAST, _TITLE_WORDS = 12, 3, 12  # a sidebar may come before the title.
 _SENTENCE = 6  # words at least in a line that counts as one of a sentence.
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line, or a cell of a line where columns or tables show.
 
     `raw` is as written; `plain` in lower case ASCII with its punctuation; `words` only letters and digits,
-    with a space before, between and after, so that a phrase is found by `" phrase " in line.words`.
+    with a space before, between and after, so that a phrase is found by `" phrase " in line.words`; `tokens` are they,
+    and `length` is how many.
     `i`, `you`, `we` and `third` count the pronouns and possessives of each person, in French and English.
     `dated` counts the dates of a career: 1 for a line of it, several for a paragraph that tells one;
     `told` the years and lengths of time in a sentence that is not such a line and says neither "nous" nor "vous";
@@ -160,7 +178,7 @@ class Line:
     raw: str
     plain: str
     words: str
-    count: int
+    length: int
     i: int
     you: int
     we: int
@@ -168,29 +186,68 @@ class Line:
     sentence: bool
     dated: int
     told: int
+    tokens: list[str]
 
     @property
     def place_and_date(self) -> bool:
         """Whether it is the line that opens a letter: "Tours, le 12 janvier 2024"."""
-        return self.count < _SENTENCE * 2 and bool(_PLACE_AND_DATE.match(self.plain))
+        return self.length < _SENTENCE * 2 and _is_place_and_date(self.plain)
 
 
-@dataclass(frozen=True, slots=True)
+class Persons(NamedTuple):
+    """How often each person speaks or is spoken of."""
+
+    i: int
+    you: int
+    we: int
+    third: int
+
+
+@dataclass(frozen=True)
 class Passage:
-    """Lines in their order.
-
-    `words` are all of them in one string, so that a phrase may cross a line break; `starts` the lines one by
-    one, each after a line feed, so that a phrase at the start of a line is found; `distinct` each word once.
-    """
+    """Lines in their order; what else is asked of them is made when it is first asked for."""
 
     lines: tuple[Line, ...]
-    words: str
-    starts: str
-    distinct: frozenset[str]
-    count: int
-    glued: bool
 
-    @property
+    @cached_property
+    def starts(self) -> str:
+        """The lines one by one, each after a line feed, so that a phrase at the start of a line is found."""
+        return "\n" + "\n".join([line.words for line in self.lines])
+
+    @cached_property
+    def words(self) -> str:
+        """All words in one string, so that a phrase may cross a line break."""
+        return f" {' '.join([line.words[1:-1] for line in self.lines])} "
+
+    @cached_property
+    def distinct(self) -> frozenset[str]:
+        """Each word once."""
+        return frozenset(self.words.split())
+
+    @cached_property
+    def count(self) -> int:
+        """How many words."""
+        return sum([line.length for line in self.lines])
+
+    @cached_property
+    def glued(self) -> bool:
+        """Whether spaces were lost on the way."""
+        return self.count > 0 and (len(self.words) - self.count - 1) / self.count > _GLUED
+
+    @cached_property
+    def plain(self) -> str:
+        """All lines as `Line.plain`."""
+        return "\n".join([line.plain for line in self.lines])
+
+    @cached_property
+    def persons(self) -> Persons:
+        """The sums of its lines."""
+        i = you = we = third = 0
+        for line in self.lines:
+            i, you, we, third = i + line.i, you + line.you, we + line.we, third + line.third
+        return Persons(i, you, we, third)
+
+    @cached_property
     def top(self) -> Passage:
         """The short lines among the first, where a title stands; fewer where the text is short, none below dates.
 
@@ -198,19 +255,33 @@ class Passage:
         """
         lines = self.lines[: min(_TOP_LINES, max(_TOP_AT_LEAST, len(self.lines) // 3))]
         above_dates = itertools.takewhile(lambda line: not line.dated, lines[1:])
-        return _passage(tuple(line for line in (*lines[:1], *above_dates) if line.count <= _TITLE_WORDS))
+        return Passage(tuple(line for line in (*lines[:1], *above_dates) if line.length <= _TITLE_WORDS))
 
     def part(self, first: int, last: int) -> Passage:
         """The lines first to last, last excluded; a first before the beginning is the beginning."""
-        return _passage(self.lines[max(first, 0) : last])
+        return Passage(self.lines[max(first, 0) : last])
 
     def without(self, first: int, last: int) -> Passage:
         """All the lines but first to last, last excluded."""
-        return _passage(self.lines[:first] + self.lines[last:])
+        return Passage(self.lines[:first] + self.lines[last:])
+
+
+def age_in(plain: str) -> bool:
+    """Whether somebody's age is told in folded text."""
+    return _SOME_AGE.search(plain) is not None and AGE.search(plain) is not None
+
+
+def _is_place_and_date(plain: str) -> bool:
+    return plain.rstrip(_CLOSING)[-1:].isdigit() and _PLACE_AND_DATE.match(plain) is not None
+
+
+_CLOSING = " " + string.punctuation
 
 
 def fold(text: str) -> str:
     """Lower case ASCII, punctuation kept, lines kept: "Née à Évry" becomes "nee a evry"."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii").lower()
 
 
@@ -221,7 +292,7 @@ def words_of(text: str) -> str:
 
 def words_of_plain(plain: str) -> list[str]:
     """The words of a piece of `Line.plain`."""
-    return [plain] if plain.isalnum() else _NO_LETTERS.sub(" ", plain).split()
+    return [plain] if plain.isalnum() else plain.encode().translate(_ONLY_WORDS).decode().split()
 
 
 def squeeze(words: str) -> str:
@@ -239,12 +310,12 @@ def stem(word: str) -> str:
 def read_passage(text: str) -> Passage:
     """The text of a document or a body, levelled; what comes after `LONGEST` characters is left out."""
     levelled = _BROKEN_WORD.sub("", _level(text[:LONGEST]))
-    raws = [raw for line in levelled.split("\n") for cell in _CELL_BREAK.split(line) if (raw := " ".join(cell.split()))]
+    raws = [raw for cell in _CELL_BREAK.split(levelled) if (raw := _single_spaced(cell))]
     if not raws:
-        return _passage(())
+        return Passage(())
     plains = fold("\n".join(raws)).split("\n")
-    words = _NO_LETTERS.sub(" ", "\n".join(plains)).split("\n")
-    return _passage(
+    words = "\n".join(plains).encode().translate(_ONLY_WORDS).decode().split("\n")
+    return Passage(
         tuple(
             _line(raw, plain, tokens)
             for raw, plain, line in zip(raws, plains, words, strict=True)
@@ -253,60 +324,44 @@ def read_passage(text: str) -> Passage:
     )
 
 
-def _passage(lines: tuple[Line, ...]) -> Passage:
-    starts = "\n" + "\n".join(line.words for line in lines)
-    tokens = starts.split()
-    words = f" {' '.join(tokens)} "
-    count = len(tokens)
-    glued = count > 0 and (len(words) - count - 1) / count > _GLUED
-    return Passage(lines, words, starts, frozenset(tokens), count, glued)
+def _single_spaced(cell: str) -> str:
+    return " ".join(cell.split()) if "  " in cell else cell.strip()
 
 
 def _level(text: str) -> str:
-    text = _INCLUSIVE.sub("", text)
+    if any(sign in text for sign in _INCLUSIVE_SIGNS):
+        text = _INCLUSIVE.sub("", text)
     if any(accent in text for accent in "´`ˆ¨¸˜"):
         text = _LONE_ACCENT.sub("", _ELISION_BY_ACCENT.sub(r"\1'", text))
     text = unicodedata.normalize("NFKC", _TO_REPLACE.sub(lambda found: _STANDS_FOR[found[0]], text))
-    return _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), text)
+    return _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), text) if _LONE_LETTERS.search(text) else text
 
 
 def _line(raw: str, plain: str, tokens: list[str]) -> Line:
     count = len(tokens)
-    words = frozenset(tokens)
-    persons = [0, 0, 0, 0]
-    if not words.isdisjoint(_PERSONS):
-        for token in tokens:
-            if token in _PERSONS:
-                persons[_PERSONS[token]] += 1
-    dated = 0 if not words.isdisjoint(_SPEAKERS) else _dated(plain, count)
-    told = 0 if dated or persons[_YOU] or persons[_WE] else _told(plain, words)
-    return Line(
-        raw,
-        plain,
-        f" {' '.join(tokens)} ",
-        count,
-        persons[_I],
-        persons[_YOU],
-        persons[_WE],
-        persons[_THIRD],
-        sentence=count >= _SENTENCE and not words.isdisjoint(_OF_SENTENCES),
-        dated=dated,
-        told=told,
-    )
+    told_by = [_TELLS[token] for token in tokens if token in _TELLS]
+    i = you = we = third = tells = 0
+    for bits in told_by:
+        tells |= bits
+        i, you, we, third = i + (bits & 1), you + (bits >> 1 & 1), we + (bits >> 2 & 1), third + (bits >> 3 & 1)
+    dated = told = 0
+    digits = _DIGIT.search(plain) is not None
+    if (digits or tells & _MEASURES) and not (digits and _is_place_and_date(plain)):
+        dated = _dated(plain, count) if digits and not tells & _SPEAKS else 0
+        told = 0 if dated or you or we else _told(plain)
+    sentence = count >= _SENTENCE and tells & _IN_SENTENCES > 0
+    return Line(raw, plain, f" {' '.join(tokens)} ", count, i, you, we, third, sentence, dated, told, tokens)
 
 
-def _told(plain: str, words: frozenset[str]) -> int:
-    if (words.isdisjoint(_UNITS) and not _DIGIT.search(plain)) or _PLACE_AND_DATE.match(plain):
-        return 0
+def _told(plain: str) -> int:
     if _ASKED_FOR.search(plain):
         return 0
-    return sum(bool(fact) for fact in _TOLD.findall(AGE.sub("", plain)))
+    facts = _TOLD.findall(AGE.sub("", plain) if _SOME_AGE.search(plain) else plain)
+    return len([fact for fact in facts if fact])
 
 
 def _dated(plain: str, count: int) -> int:
     """Spans of dates, a date at the beginning or the end, or how long a job lasted."""
-    if not _DIGIT.search(plain) or _PLACE_AND_DATE.match(plain):
-        return 0
     spans = len(_SPAN.findall(plain))
     if count > _CAREER_LINE:
         return spans if spans > 1 else 0
