@@ -11,6 +11,7 @@ import contextlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,13 +194,12 @@ class Journal:
     def facts(self, *names: str) -> dict[str, str]:
         """Those of these small facts that are known."""
         with self._reading() as connection:
-            found = connection.execute(sa.select(facts).where(facts.c.name.in_(names)))
-            return {row.name: row.value for row in found}
+            return {row.name: row.value for row in connection.execute(_FACTS, {"names": names})}
 
     def fact(self, name: str) -> str | None:
         """A small fact by name."""
         with self._reading() as connection:
-            return connection.scalar(sa.select(facts.c.value).where(facts.c.name == name))
+            return connection.scalar(_FACT, {"name": name})
 
     def note_fact(self, name: str, value: str) -> None:
         """Write or replace a small fact."""
@@ -335,19 +335,13 @@ class Journal:
         `held`: of these mailboxes only, None for all; what belongs to no mailbox (a report) is of "".
         `after`: the id of the last one that was looked at.
         """
-        now = text(self._clock.now())
-        earlier = acts.alias("earlier")
-        blocked = sa.exists().where(
-            earlier.c.message_id == acts.c.message_id, earlier.c.id < acts.c.id, earlier.c.state.in_(_OPEN_STATES)
-        )
-        query = (
-            _acts_query()
-            .where(acts.c.state.in_(_OPEN_STATES), acts.c.next_at <= now, acts.c.id > after, ~blocked, _held(held))
-            .order_by(acts.c.id)
-            .limit(limit)
-        )
+        known = {"now": text(self._clock.now()), "after": after, "limit": limit}
         with self._reading() as connection:
-            return tuple(_planned(row) for row in connection.execute(query))
+            if held is None:
+                found = connection.execute(_due(everywhere=True), known)
+            else:
+                found = connection.execute(_due(everywhere=False), {**known, "held": list(held)})
+            return tuple(_planned(row) for row in found)
 
     def open_acts(self) -> tuple[PlannedAct, ...]:
         """Everything that is not done yet, due or not."""
@@ -695,7 +689,7 @@ class Write:
         )
 
     def _fact(self, name: str) -> str | None:
-        return self.connection.scalar(sa.select(facts.c.value).where(facts.c.name == name))
+        return self.connection.scalar(_FACT, {"name": name})
 
     def _earlier(self, reading: Reading, message_id: int, ahead: _Ahead) -> Iterator[Earlier]:
         seen: set[int] = set()
@@ -1157,6 +1151,7 @@ _DECIDED = (
 )
 _NEW_APPLICATIONS, _NEW_DOCUMENTS = sa.insert(applications), sa.insert(documents)
 _NEW_ACTS, _NEW_THREADS = sa.insert(acts), sa.insert(threads)
+_FACT = sa.select(facts.c.value).where(facts.c.name == sa.bindparam("name"))
 _KEYS: sa.BindParameter[str] = sa.bindparam("keys", expanding=True)
 _FACTS = sa.select(facts).where(facts.c.name.in_(sa.bindparam("names", expanding=True)))
 _KNOWN_KEYS = sa.select(acts.c.key).where(acts.c.key.in_(_KEYS))
@@ -1317,11 +1312,27 @@ def _acts_query() -> sa.Select[Any]:
     return sa.select(acts, *columns).select_from(acts.outerjoin(messages, acts.c.message_id == messages.c.id))
 
 
+@cache
+def _due(*, everywhere: bool) -> sa.Select[Any]:
+    """What may be done now; see Journal.due. Built once: it is asked some times in every pass."""
+    earlier = acts.alias("earlier")
+    blocked = sa.exists().where(
+        earlier.c.message_id == acts.c.message_id, earlier.c.id < acts.c.id, earlier.c.state.in_(_OPEN_STATES)
+    )
+    due = (acts.c.next_at <= sa.bindparam("now"), acts.c.id > sa.bindparam("after"))
+    query = _acts_query().where(acts.c.state.in_(_OPEN_STATES), *due, ~blocked)
+    if not everywhere:
+        query = query.where(_MAILBOX.in_(sa.bindparam("held", expanding=True)))
+    return query.order_by(acts.c.id).limit(sa.bindparam("limit"))
+
+
+# Which mailbox an act is of; a KEEP names its own.
+_MAILBOX = sa.func.coalesce(messages.c.mailbox, acts.c.payload["mailbox"].as_string(), "")
+
+
 def _held(names: frozenset[str] | None) -> sa.ColumnElement[bool]:
-    """Which acts are of these mailboxes; a KEEP names its own."""
-    if names is None:
-        return sa.true()
-    return sa.func.coalesce(messages.c.mailbox, acts.c.payload["mailbox"].as_string(), "").in_(names)
+    """Which acts are of these mailboxes, None for all."""
+    return sa.true() if names is None else _MAILBOX.in_(names)
 
 
 def _planned(row: sa.Row[Any]) -> PlannedAct:
