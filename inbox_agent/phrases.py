@@ -29,6 +29,7 @@ _GAPS = {"_": 2, "…": 6, "...": 6}
 _KNOWN_MAX = 50_000  # words remembered; beyond that somebody sends noise to fill memory.
 _SHORTEST_CORRECTED = 6  # letters; shorter words have too many neighbours that are words of their own.
 _BREAK = "."
+_STOPS = frozenset((_BREAK, "?"))
 _CHOICE = re.compile(r"[a-z0-9]+\*?|\?")
 _GROUP = re.compile(r"\(([^()]*)\)")
 
@@ -127,19 +128,31 @@ class PhraseBook:
         self._stems = tuple(stems)
         self._vocabulary = frozenset(vocabulary)
         self._known: dict[str, tuple[str, tuple[_Phrase, ...]]] = {}
+        self._pairs: dict[tuple[str, str], tuple[_Phrase, ...]] = {}
 
     def find(self, text: Words) -> Iterator[Found]:
         """Every phrase that is there; one phrase may be found several times."""
         looked_up = [self._look_up(word) for word in text.words]
         words = [word for word, _ in looked_up]
         for place, (_, phrases) in enumerate(looked_up):
+            if not phrases:
+                continue
             following = words[place + 1] if place + 1 < len(words) else ""
-            for phrase in phrases:
-                if (phrase.at_start and place) or not (phrase.next is None or phrase.next.fits(following)):
+            for phrase in self._going_on(text.words[place], phrases, following):
+                if phrase.at_start and place:
                     continue
                 last = _end(phrase.elements, words, place)
                 if last:
                     yield Found(phrase.key, place, last)
+
+    def _going_on(self, word: str, phrases: tuple[_Phrase, ...], following: str) -> tuple[_Phrase, ...]:
+        """Those of the phrases that begin with `word` which may go on with the next."""
+        known = self._pairs.get((word, following))
+        if known is None:
+            known = tuple(phrase for phrase in phrases if phrase.next is None or phrase.next.fits(following))
+            if len(self._pairs) < _KNOWN_MAX:
+                self._pairs[word, following] = known
+        return known
 
     @cached_property
     def _one_letter_less(self) -> dict[str, tuple[str, ...]]:
@@ -230,14 +243,17 @@ def _element(piece: str, gap: int) -> _Element:
 
 def _end(elements: tuple[_Element, ...], words: list[str], place: int) -> int:
     """Where the phrase that begins at `place` ends, 0 if it is not there."""
+    if len(elements) == 1:
+        return place + 1
     ends = {place + 1}
     for element in elements[1:]:
+        whole, stems = element.words, element.stems
         following: set[int] = set()
         for end in ends:
-            for at in range(end, min(end + element.gap + 1, len(words))):
-                if element.fits(words[at]):
-                    following.add(at + 1)
-                if words[at] in (_BREAK, "?"):
+            for at, word in enumerate(words[end : end + element.gap + 1], end + 1):
+                if word in whole or (stems and word.startswith(stems)):
+                    following.add(at)
+                if word in _STOPS:
                     break
         if not following:
             return 0
