@@ -23,22 +23,30 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
 SAMPLE = int(os.environ.get("INBOX_AGENT_CRASH_SAMPLE", "20"))
 POINTS = os.environ.get("INBOX_AGENT_CRASH_POINTS", "")
+# The passes that are killed, and how many seconds after the delivery they are.
+PASSES = {"first": 0, "second": 61}
 PROVEN = ("the server keeps Sent", "a blind copy")
 
 
 def reference(laboratory, scenario: str) -> tuple[list[str], object]:
-    """An undisturbed run: the points it passes, with their hits, and its end state."""
+    """An undisturbed run: the points of its first two passes, with their hits, and its end state.
+
+    The second one, a minute later, meets what the first one's replies left: copies, and Sent.
+    """
     lab = laboratory(scenario)
     lab.learn_what_the_server_keeps()
     lab.deliver(*samples())
-    log = lab.folder / "points.log"
-    assert lab.once(log=str(log)) == 0, lab.errors()
+    points = []
+    for number, ahead in PASSES.items():
+        log = lab.folder / f"points-{number}.log"
+        assert lab.once(log=str(log), ahead=ahead) == 0, lab.errors()
+        hits = Counter(log.read_text().split())
+        points += [f"{number} {name}:{hit}" for name, count in sorted(hits.items()) for hit in range(1, count + 1)]
     lab.settle()
     state = end_state(lab)
     assert broken_invariants(lab, state) == []
     assert lab.uncertain() == 0
-    hits = Counter(log.read_text().split())
-    return [f"{name}:{hit}" for name, count in sorted(hits.items()) for hit in range(1, count + 1)], state
+    return points, state
 
 
 def chosen(points: list[str], count: int, generator: random.Random) -> list[str]:
@@ -55,15 +63,18 @@ def crash(laboratory, scenario: str, point: str, expected, again: str | None) ->
     lab = laboratory(scenario)
     lab.learn_what_the_server_keeps()
     lab.deliver(*samples())
-    status = lab.once(failpoint=f"{point}:kill")
+    number, _, where = point.partition(" ")
+    if number == "second":
+        assert lab.once() == 0, lab.errors()
+    status = lab.once(failpoint=f"{where}:kill", ahead=PASSES[number])
     if status not in (-9, 0):
         return "failed", [f"status {status} at {point}: {lab.errors()}"]
     lab.sink.rest()
     if again is not None:
-        lab.once(failpoint=f"{again}:kill")
+        lab.once(failpoint=f"{again.partition(' ')[2]}:kill", ahead=PASSES[number])
         lab.sink.rest()
     lab.settle()
-    broken = broken_invariants(lab, expected)
+    broken = broken_invariants(lab, expected) + not_kept(lab, scenario)
     if lab.uncertain() and not lab.digest_tells_of_uncertain():
         broken.append("I7 an uncertain reply is not in the digest")
     if broken:
@@ -71,6 +82,17 @@ def crash(laboratory, scenario: str, point: str, expected, again: str | None) ->
     found = outcome(lab, expected)
     lab.destroy()
     return found, broken
+
+
+def not_kept(lab, scenario: str) -> list[str]:
+    """Where the server or a blind copy puts replies into Sent, each lies there once, and none elsewhere."""
+    if scenario not in PROVEN:
+        return []
+    assert lab.once(ahead=20_000) == 0, lab.errors()  # For the copies of what was sent last.
+    there = lab.mailbox()
+    ours, kept = {mail.sha256 for mail in lab.delivered}, len(there.get("Envoi", ()))
+    strays = [name for name, mails in there.items() for digest, _ in mails if name != "Envoi" and digest not in ours]
+    return [] if kept == len(lab.sink.accepted) and not strays else [f"Sent: {kept}, {len(lab.sink.accepted)} {strays}"]
 
 
 def run_all(laboratory, scenario: str, count: int | None) -> Counter[str]:
