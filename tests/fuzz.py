@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of what strangers' octets reach: `uv run --with atheris python tests/fuzz.py [SECONDS]`.
 
-libFuzzer mutates the labelled messages; each input goes the whole way, parse, extract, recognise, decide, as in a child.
+libFuzzer mutates the labelled messages; each input goes the whole way as in a child: parse, extract, recognise, decide.
 Whatever raises, or takes longer than 20 s, ends the run and leaves the input as crash-* or timeout-* in this folder.
 """
 
