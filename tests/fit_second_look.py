@@ -80,12 +80,12 @@ def examples() -> tuple[list[dict[str, int]], list[bool]]:
     recognise._person = watched
     seen, labels = [], []
     for folder in FOLDERS:
-        rules = folder / "rules"
-        offers = load_offers(rules)
+        rules = load_rules(folder / "rules")
+        offers = load_offers(folder / "rules")
         for path in sorted(folder.glob("*.eml")):
             kind = Kind(json.loads(path.with_suffix(".json").read_text())["kind"])
             caught.clear()
-            read(path.read_bytes(), load_rules(rules), offers, Staff.of(offers))
+            read(path.read_bytes(), rules, offers, Staff.of(offers))
             if caught and kind is not Kind.DOUBT:
                 seen.append(dict.fromkeys(caught[0], 1))
                 labels.append(kind in _CANDIDATES)
