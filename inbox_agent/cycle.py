@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 # An offer that does not say when it opened is taken to have been published at most so long before its deadline.
 _LONGEST_PUBLICATION = timedelta(days=92)
 _READ_AT_ONCE = 28  # messages read in one batch: those of a fetch, or that a crash left received
+_SWEEP_EVERY = 20  # batches; the spool of a first run must not come to hold the whole mailbox
 _SUSPECT = 2  # attempts that failed; the next one is made alone, so that only the culprit comes to quarantine
 
 
@@ -175,10 +176,10 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, se
     withheld: set[int] = set()
     under_way: _Batch | None = None
     decided = fetched = 0
-    for batch in batches(now.account.mailbox, uids):
+    spool = now.installation.spool(now.name)
+    for number, batch in enumerate(batches(now.account.mailbox, uids), start=1):
         if now.stopping():
             break
-        spool = now.installation.spool(now.name)
         arrived = fetch(now.account.mailbox, batch, spool, section.max_message_mb * 2**20)
         withheld |= _still_there(now, {listed.uid for listed in batch} - {message.uid for message in arrived})
         # Whatever vanished while it was fetched was taken by a person: the position passes it.
@@ -188,6 +189,8 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, se
         read = _collect(now, under_way)
         under_way = _start(now, frozenset(row.id for row, _ in read))
         decided += _finish(now, read)
+        if number % _SWEEP_EVERY == 0:
+            sweep(spool, journal.spooled())
         fetched += len(batch)
         now.progress(fetched, len(uids))
     return decided + _finish(now, _collect(now, under_way)), withheld

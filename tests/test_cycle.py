@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from inbox_agent import cycle, outbox
+from inbox_agent import cycle, fetch, outbox
 from inbox_agent.errors import TryAgainError
 from inbox_agent.journal import MAX_ATTEMPTS
 
@@ -66,3 +66,17 @@ def test_after_the_kill_switch_a_person_may_have_everybody_answered(tmp_path):
 
         assert "2 who wrote meanwhile are answered" in said
         assert len(villes.replies) == 4
+
+
+def test_a_long_pass_does_not_gather_the_mailbox_in_its_spool(villes, monkeypatch):
+    monkeypatch.setattr(cycle, "_SWEEP_EVERY", 1)
+    monkeypatch.setattr(fetch, "_BATCH_MESSAGES", 2)
+    for name in ("Jeanne Dupont", "Karim Benali", "Claire Lefèvre", "Hugo Blanc", "Anne Roux", "Yves Blanc"):
+        villes.deliver(candidature(name))
+    spool = villes.installation.spool("direction")
+    held: list[int] = []
+    villes.daemon.pass_over(villes.daemon.lines["direction"], lambda _done, _all: held.append(len([*spool.iterdir()])))
+    assert len(held) == 3
+    assert max(held) <= 4  # Two messages that are read, with the folders of their documents.
+    assert villes.journal.ledger().filed == 6
+    assert list(spool.iterdir()) == []
