@@ -20,7 +20,7 @@ from inbox_agent.errors import AgentError, ImplausibleError, TryAgainError
 from inbox_agent.failpoint import reach
 from inbox_agent.fetch import batches, fetch
 from inbox_agent.journal import Event, moment, text
-from inbox_agent.schema import acts, applications, folders, messages, threads
+from inbox_agent.schema import acts, applications, events, folders, messages, threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,7 +179,9 @@ def check_returning(installation: Installation, account: Account, name: str, uid
     each that it is no application.
     """
     look = _Look(installation, account, name)
-    if not uids or len(uids) <= (limit := _plausible(look)) or _said(look, BELIEVED) or _said(look, PUT_BACK):
+    if not uids or (len(uids) <= _A_FEW and not _by_hand_lately(look)):
+        return
+    if len(uids) <= (limit := _plausible(look)) or _said(look, BELIEVED) or _said(look, PUT_BACK):
         return
     if not (known := _filed_by_size(look)):
         return
@@ -220,6 +222,18 @@ def _check_gone(look: _Look, gone: Sequence[sa.Row[Any]], tree: set[str]) -> Non
                 f"hour ({len(filed)} are gone from there): was the folder renamed, or the mailbox moved? "
                 f"{_SAY_SO}. The agent goes on by itself when they are back."
             )
+
+
+def _by_hand_lately(look: _Look) -> bool:
+    """Cheap, whatever the store holds: most polls with a new message end here."""
+    since = text(look.installation.clock.now() - _HOUR)
+    with look.installation.journal.snapshot() as connection:
+        return connection.execute(_CORRECTED, {"since": since, "who": _BY_HAND}).one_or_none() is not None
+
+
+_CORRECTED = (
+    sa.select(events.c.id).where(events.c.at > sa.bindparam("since"), events.c.who == sa.bindparam("who")).limit(1)
+)
 
 
 def _plausible(look: _Look) -> int:
