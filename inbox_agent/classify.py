@@ -45,14 +45,15 @@ TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
 PHONE_DIGITS = 9  # a telephone number has nine and more.
 OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
 MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
-ARGUED_AT_LEAST = 0.2  # of the weight of arguments
+ARGUED_AT_LEAST = 0.15  # of the weight of arguments
 BY_A_LANDLINE = 0.7  # a number that a firm may have
 SHOWN = 4  # findings quoted in one piece of evidence.
 SLIGHT = 0.05  # a weight below it is not worth a line of evidence.
 NAMED_LIKE_A_PERSON = range(2, 5)  # words of a file name: "Jeanne Dupont.pdf".
 PAGES_OF_A_CV = 4
 
-_EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+\.[\w.]+")
+# Scans lose the full stop: "paul@example org".
+_EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+(?:\.[\w.]+|[ ,]{1,2}(?:org|com|fr|net|eu|be|ch)\b)")
 _AFTER_NAME = re.compile(r" ?[,|(:;/]| -+ | ?\d")
 _INTRODUCED = re.compile(r"(?i:\bje m'appelle|\bmoi,? c'est|\bje suis|\bi'?m|\bi am|\bmy name is) ([^\W\d_]+)")
 _MOBILE = re.compile(r"\b0 ?[67](?:[ .\-/]?\d\d){4}\b|\+(?!33)\d{1,3}[ \d().\-]{8,}\d|\+ ?33 ?(?:\(0\) ?)?[67]")
@@ -82,6 +83,7 @@ _BLANK = re.compile(
     r"|(?<=\w )_{4,}|: ?[_.]{4,}|(?<=\w )\.{8,}(?=\s*$)",
     re.MULTILINE,
 )
+_PARTICLES = re.compile(r"^(?:(?:de|du|des|d'|le|la|el|ben|van|von|da|do|di) ?)+(?=[A-ZÀ-Þ])")
 _ELIDED = re.compile(r"^[dlDL]['’]")
 _APPLICATION_OF = re.compile(
     r"\b(?:candidature|demande|dossier|embauche|recrutement|application) (?:de |d'|of )(?!stage|emploi|poste)"
@@ -229,7 +231,7 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
     evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(scale.marks, part)]
     speech = _Speech.of(part, headings, evidence)
     evidence += [
-        _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech))
+        _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech, rules))
         for shape in scale.shapes
         if shape.name not in _ASIDES and (whole or shape.name != "identity")
     ]
@@ -286,13 +288,13 @@ def _heads_in_own_words(line: Line) -> bool:
     return short and line.raw[0].isupper() and line.raw[-1].isalpha()
 
 
-def _identity(part: Passage, speech: _Speech) -> tuple[float, str]:
+def _identity(part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[float, str]:
     """1 for one name with its owner's own address, on the lines where a paper says whose it is; less for the name."""
     if speech.addressed or len(speech.people) > 1 or not speech.works:
         return 0, ""
     edges = (*part.lines[:TOP_OF_CV], *part.lines[TOP_OF_CV:][-FOOT_OF_CV:])
     name = next((line.raw for line in edges if _opens_with_a_person(line)), None)
-    guess = edges[0].raw if _looks_like_a_name(edges[0].raw) else None
+    guess = edges[0].raw if _looks_like_a_name(edges[0].raw) and not _in_titles(edges[0], rules) else None
     own = [found for line in edges for found in (*_MOBILE.findall(line.plain), *_EMAIL.findall(line.plain))]
     reached = any(not _OFFICE.match(found) for found in own) or any(age_in(line.plain) for line in edges)
     if reached and (name or guess):
@@ -309,11 +311,16 @@ def _opens_with_a_person(line: Line) -> bool:
     if line.i and (introduced := _INTRODUCED.search(line.raw)) and fold(introduced[1]) in GIVEN_NAMES:
         return True
     first, _, rest = line.raw.partition(" ")
+    rest = _PARTICLES.sub("", rest)
     if not rest or not first[0].isupper() or not rest[0].isupper():
         return False
     if fold(first).partition("-")[0] in GIVEN_NAMES:
         return True
     return first.isupper() and len(first) > len("DE") and fold(rest.split()[0].rstrip(",")) in GIVEN_NAMES
+
+
+def _in_titles(line: Line, rules: DocumentRules) -> bool:
+    return not rules.of_titles.isdisjoint(map(stem, line.tokens[:2]))
 
 
 def _looks_like_a_name(raw: str) -> bool:
@@ -461,7 +468,7 @@ def _side_by_side(line: Line, words: list[str], headings: Headings) -> list[tupl
     return []
 
 
-def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[float, str]:
+def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech, rules: DocumentRules) -> tuple[float, str]:
     """The measure of one test of form, and what to show for it."""
     match name:
         case "dated_lines":
@@ -482,20 +489,20 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech) -> tuple[f
         case "very_long":
             return _length_beyond(part, look)
         case _:
-            return _whose(name, part, speech)
+            return _whose(name, part, speech, rules)
 
 
 def _levels(part: Passage) -> list[str]:
     return [line.raw for line in part.lines if not line.sentence and _LEVEL.search(line.plain)]
 
 
-def _whose(name: str, part: Passage, speech: _Speech) -> tuple[float, str]:
+def _whose(name: str, part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[float, str]:
     """The measure of one test of who speaks, and of whom."""
     match name:
         case "contact":
             return len(speech.contacts), ", ".join(speech.contacts)
         case "identity":
-            return _identity(part, speech)
+            return _identity(part, speech, rules)
         case "own_headings":
             return len(speech.own_headings), _quote(speech.own_headings)
         case "we":

@@ -284,6 +284,7 @@ class DocumentRules:
     names: Names
     body: BodyRules
     headings: Headings
+    of_titles: frozenset[str]  # words of titles and headings: "FICHE CLIENT" is nobody's name
 
 
 def load_document_rules(path: Path) -> DocumentRules:
@@ -406,7 +407,13 @@ def _rules(top: _Table) -> DocumentRules:
         names=_names(top.table("names")),
         body=_body(top.table("body")),
         headings=Headings.of(sections, stems),
+        of_titles=stems | _words_of_titles(others),
     )
+
+
+def _words_of_titles(marks: Iterable[Mark]) -> frozenset[str]:
+    titles = [phrase.words for mark in marks if mark.place == "title" for phrase in mark.phrases]
+    return frozenset(stem(word) for title in titles for word in title.split())
 
 
 def _section(name: str, table: _Table) -> SectionRule:

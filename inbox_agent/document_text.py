@@ -124,6 +124,7 @@ _PLACE_AND_DATE = re.compile(
     rf"(?:fait )?(?:a )?[a-z][a-z' -]{{1,40}},? ?(?:le )?"
     rf"(?:lundi |mardi |mercredi |jeudi |vendredi |samedi |dimanche )?"
     rf"\d\d?(?:er)?[ /.-]+(?:{_MONTH}|\d\d?)[ /.-]+\d{{2,4}}\W*$"
+    rf"|[a-z][a-z' -]{{1,40}}, le \d\d?(?:er)? {_MONTH}\W*$"
 )
 _CAREER_LINE = 22  # words at most in a line of a career; longer is prose.
 _WORK_LINE = 9  # the same, where only a length of time tells.
@@ -272,7 +273,8 @@ def age_in(plain: str) -> bool:
 
 
 def _is_place_and_date(plain: str) -> bool:
-    return plain.rstrip(_CLOSING)[-1:].isdigit() and _PLACE_AND_DATE.match(plain) is not None
+    ends = plain.rstrip(_CLOSING)[-1:].isdigit() or ", le " in plain
+    return ends and _PLACE_AND_DATE.match(plain) is not None
 
 
 _CLOSING = " " + string.punctuation

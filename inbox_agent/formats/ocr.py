@@ -41,12 +41,14 @@ def tesseract() -> str | None:
 
 
 @cache
-def language() -> str:
-    """French where its model is installed, for English pages too; else English."""
+def _installed(model: str) -> bool:
     folders = ("tesseract-ocr/*/tessdata", "tesseract/tessdata", "tessdata", "tesseract-ocr/tessdata")
     roots = (Path("/usr/share"), Path("/usr/local/share"))
-    found = any(any(root.glob(f"{folder}/fra.traineddata")) for root in roots for folder in folders)
-    return "fra" if found else "eng"
+    return any(any(root.glob(f"{folder}/{model}.traineddata")) for root in roots for folder in folders)
+
+
+def _language() -> str:
+    return "fra" if _installed("fra") else "eng"
 
 
 @dataclass(slots=True)
@@ -82,12 +84,26 @@ def recognise_page(picture: bytes, limits: Limits) -> str:
 
 
 def _run(picture: bytes, seconds: float) -> bytes:
+    """The text in French; once more where it is English, in which the French model reads "1" for "I"."""
+    begun = time.monotonic()
+    text = _read(picture, seconds, _language())
+    if _language() == "eng" or not _installed("eng") or not _is_english(text):
+        return text
+    return _read(picture, seconds - (time.monotonic() - begun), "eng") or text
+
+
+def _is_english(text: bytes) -> bool:
+    words = text.lower().split()
+    return sum(map(words.count, (b"the", b"and", b"of"))) > sum(map(words.count, (b"le", b"la", b"les", b"et", b"de")))
+
+
+def _read(picture: bytes, seconds: float, language: str) -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 a fixed program; the picture is its standard input
-            [tesseract() or "", "stdin", "stdout", "-l", language()],
+            [tesseract() or "", "stdin", "stdout", "-l", language],
             input=picture,
             capture_output=True,
-            timeout=seconds,
+            timeout=max(seconds, 0.0),
             check=False,
             env={"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8"},
         )
@@ -103,7 +119,7 @@ def start(confine: Callable[[], object]) -> None:
     """Fork the process that may run tesseract, and nothing else once it has called `confine`."""
     pictures, to_it = os.pipe()
     from_it, texts = os.pipe()
-    language()  # Asked for here, while the folders can be seen.
+    _installed("fra"), _installed("eng")  # Asked for here, while the folders can be seen.
     if os.fork() == 0:
         try:
             _be_alone_with(pictures, texts)
