@@ -101,6 +101,7 @@ _VIA = re.compile(
     r"|[-–|/(\[<·,].{0,3}(?:indeed|linkedin|hellowork|apec|gmail|mail|cv)\b.*)$",
     re.IGNORECASE,
 )
+_IN_VIA = ("via", "née ", "nee ", "interm", "indeed", "linkedin", "hellowork", "apec", "mail", "cv")  # one is in each
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-](?=[^\W\d_]))*\.?")
 _NAME_LINE = re.compile(r"^[^\W\d_][\w'’.\- ]{2,60}$")
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
@@ -230,7 +231,9 @@ def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -
     """The name in a display name or a line, None if there are not at least two words that can be one."""
     display = _SPACED.sub(lambda found: found[0].replace(" ", ""), display.strip(" \t\"'«»*_"))
     display = re.split(r"\s+[-–—|/•·]\s+", display)[0]
-    display = _VIA.sub("", display).strip(" \t\"'«»*,;-–|")
+    if any(word in display.lower() for word in _IN_VIA):
+        display = _VIA.sub("", display)
+    display = display.strip(" \t\"'«»*,;-–|")
     if not display or "@" in display or len(display) > _LONGEST_NAME or re.search(r"\d", display):
         return None
     surname, comma, given = display.partition(",")
@@ -469,4 +472,5 @@ def passed_on(text: str, no_names: Collection[str]) -> PersonName | None:
 
 def addresses_written(text: str) -> tuple[str, ...]:
     """Every address that stands in a text, in order, each once."""
-    return tuple(dict.fromkeys(found[0].lower().strip(".'") for found in _EMAIL.finditer(text[:30_000])))
+    words = (word for word in text[:30_000].split() if "@" in word)
+    return tuple(dict.fromkeys(found[0].lower().strip(".'") for word in words for found in _EMAIL.finditer(word)))
