@@ -23,8 +23,6 @@ NAMES = (
     "Yves Blanc",
     "Lucie Faure",
     "Karim Benali",
-    "Nadia Colin",
-    "Marc Leroy",
 )
 IDS = tuple(f"<{number}@example.org>" for number in range(len(NAMES)))
 
