@@ -279,21 +279,31 @@ def init(
 @app.command()
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What is wrong and what to do, then the numbers."""
-    from inbox_agent.status import read_status  # noqa: PLC0415 - slow to import
+    from inbox_agent.status import before_the_store, read_status  # noqa: PLC0415 - slow to import
 
-    with _store(config) as installation:
-        found = read_status(installation)
-    typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else found.in_words(installation.zone))
+    settings = _config(config)
+    if lacking := _lacking_store(settings):
+        found = before_the_store(lacking)
+    else:
+        with _store(config) as installation:
+            found = read_status(installation)
+    typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else found.in_words(settings.timezone))
     raise typer.Exit(0 if found.well else 1)
+
+
+def _lacking_store(config: Config) -> str | None:
+    """What to say where there is no store yet; a remote one is asked when it is opened."""
+    place = config.store_url.removeprefix("sqlite:///")
+    if place == config.store_url or Path(place).exists():
+        return None
+    return f"there is no store at {place} yet. Start the service, or run: inbox-agent once"
 
 
 @contextmanager
 def _store(path: Path | None) -> Iterator[Installation]:
     """The installation for looking: a running agent is not disturbed, and where there is no store none is made."""
-    url = _config(path).store_url
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        place = url.removeprefix("sqlite:///")
-        raise AgentError(f"there is no store at {place} yet. Start the service, or run: inbox-agent once")
+    if lacking := _lacking_store(_config(path)):
+        raise AgentError(lacking)
     with _installation(path, lock=False) as installation:
         yield installation
 

@@ -207,7 +207,8 @@ def file_store(config: Config) -> FileStore:
     if "://" in config.archive.root:
         from inbox_agent.adapters.remote_files import remote_files  # noqa: PLC0415 - one of two
 
-        return remote_files(config.archive.root, config.archive.user or "", _secret(config.archive.password))
+        password = partial(_secret, config.archive.password)
+        return remote_files(config.archive.root, config.archive.user or "", password)
     from inbox_agent.adapters.files import LocalFiles  # noqa: PLC0415 - one of two
 
     # The shared folder's group stays the group of what is made in it (setgid).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -15,7 +16,6 @@ from inbox_agent.table import many, minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import tzinfo
 
     from inbox_agent.installation import Installation
 
@@ -43,8 +43,9 @@ class Status:
         """For scripts."""
         return {"well": self.well, **asdict(self)}
 
-    def in_words(self, zone: tzinfo) -> str:
+    def in_words(self, timezone: str) -> str:
         """For a terminal, in local time."""
+        zone = ZoneInfo(timezone)
         ledger = self.ledger
         replies = ", ".join(f"{count} {state}" for state, count in sorted(self.replies.items())) or "none"
         polls = (
@@ -72,6 +73,11 @@ def _ledger_words(ledger: Ledger) -> str:
         "pending": "pending",
     }
     return ", ".join(f"{getattr(ledger, part)} {words}" for part, words in parts.items())
+
+
+def before_the_store(why: str) -> Status:
+    """Nothing was done yet."""
+    return Status((why,), Ledger(0, 0, 0, 0, 0, 0), 0, {}, {}, None)
 
 
 def read_status(installation: Installation) -> Status:

@@ -27,7 +27,7 @@ def files(request, tmp_path):
         yield LocalFiles(tmp_path / "archive")
         return
     server = request.getfixturevalue(request.param)
-    files = remote_files(server.fresh(), USER, PASSWORD)
+    files = remote_files(server.fresh(), USER, lambda: PASSWORD)
     yield files
     files.close()
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
 from pathlib import PurePosixPath
 
 import pytest
@@ -14,7 +19,7 @@ from servers.archives import PASSWORD, USER
 from servers.archives import s3 as s3  # noqa: PLC0414 # Fixtures.
 from servers.archives import webdav as webdav  # noqa: PLC0414
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 TARGET = PurePosixPath("charge-de-mission-2024/2024-02-13_DUPONT-Jeanne_0a1b2c/CV_DUPONT-Jeanne.pdf")
 
@@ -25,7 +30,7 @@ def at():
     opened = []
 
     def opening(url, password=PASSWORD):
-        opened.append(remote_files(url, USER, password))
+        opened.append(remote_files(url, USER, lambda: password))
         return opened[-1]
 
     yield opening
@@ -123,29 +128,131 @@ def test_a_move_on_s3_that_was_cut_off_is_finished_by_the_next(at, s3, monkeypat
 @pytest.mark.parametrize("url", ["webdav://files.example.org/x", "s3://b/x?endpoint=http://files.example.org"])
 def test_nothing_goes_to_another_machine_in_the_clear(url):
     with pytest.raises(FileStoreError, match="unencrypted"):
-        remote_files(url, USER, PASSWORD)
+        remote_files(url, USER, str)
 
 
 def test_a_password_in_the_url_is_refused_and_not_repeated():
     with pytest.raises(FileStoreError, match=r"archive\.user") as caught:
-        remote_files("webdavs://agent:hunter2@files.example.org/x", "", "")
+        remote_files("webdavs://agent:hunter2@files.example.org/x", "", str)
     assert "hunter2" not in str(caught.value)
 
 
 def test_an_unknown_kind_of_archive_is_told():
     with pytest.raises(FileStoreError, match="no known kind"):
-        remote_files("ftp://files.example.org/x", "", "")
+        remote_files("ftp://files.example.org/x", "", str)
+
+
+# --- the whole program ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def association(tmp_path, dovecot, postfix):
+    """An installation whose archive is at a URL."""
+
+    def make(url: str) -> Association:
+        made = Association(tmp_path, dovecot, postfix, mailbox="poll_seconds = 5\nidle = false\n")
+        config = tmp_path / "config.toml"
+        place = f'root = "{url}"\nuser = "{USER}"\npassword = {{ file = "archive-password" }}'
+        config.write_text(config.read_text(encoding="utf-8").replace('root = "archive"', place), encoding="utf-8")
+        (tmp_path / "archive-password").touch(mode=0o600)
+        (tmp_path / "archive-password").write_text(PASSWORD)
+        return made
+
+    return make
+
+
+def deliver(association: Association, *numbers: str) -> list[bytes]:
+    return [association.append(next(MESSAGES.glob(f"{number}-*.eml")).read_bytes()) for number in numbers]
+
+
+def trouble(association: Association) -> str:
+    return "\n".join(json.loads(association.run("status", "--json", check=False).stdout)["troubles"])
+
+
+def filed(files) -> list[bytes]:
+    return [files.read(path) for path in files.list(PurePosixPath()) if path.name.startswith("message")]
+
+
+def pass_later(association: Association) -> None:
+    """A pass when everything that was put off is due again."""
+    with closing(sqlite3.connect(association.folder / "state" / "journal.db")) as store, store:
+        store.execute("UPDATE acts SET next_at = '2024-01-01T00:00:00.000000+00:00' WHERE state = 'pending'")
+    assert json.loads(association.run("once", "--json").stdout)["pending"] == 0
+
+
+def test_a_full_webdav_archive_is_told_and_what_waits_is_filed_when_there_is_room(association, at, webdav):
+    url = webdav.fresh()
+    asso = association(url)
+    full = webdav.folder / "full"
+    full.touch()
+    try:
+        delivered = deliver(asso, "01")
+        asso.run("once", check=False)
+
+        assert "it is full: free some space or raise the quota" in trouble(asso)
+        assert asso.folders()["INBOX"] == 1
+        assert asso.mail_of("claire.lefevre") == []
+    finally:
+        full.unlink()
+    pass_later(asso)
+    assert filed(at(url)) == delivered
+    assert trouble(asso) == ""
+
+
+def test_a_webdav_password_that_changed_is_told_and_the_new_one_is_used_without_a_restart(
+    association, at, webdav, tmp_path
+):
+    url = webdav.fresh()
+    asso = association(url)
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(asso.command("run"), stderr=log) as service:
+        try:
+            until(lambda: "Start the service" not in trouble(asso))
+            webdav.stop()
+            webdav.start(password="another")
+            delivered = deliver(asso, "01")
+            until(lambda: "Renew archive.password" in trouble(asso))
+            assert asso.folders()["INBOX"] == 1
+            assert PASSWORD not in trouble(asso) + (tmp_path / "log").read_text(encoding="utf-8")
+
+            (tmp_path / "archive-password").write_text("another")
+            until(lambda: filed(at(url, "another")) == delivered)
+            until(lambda: asso.folders()["INBOX"] == 0)
+        finally:
+            service.terminate()
+            webdav.stop()
+            webdav.start()
+
+
+def test_a_bucket_that_refuses_our_keys_is_told_and_nothing_is_lost(association, at, s3):
+    url = s3.fresh()
+    asso = association(url)
+    s3.refuse_strangers()
+    try:
+        delivered = deliver(asso, "01")
+        once = asso.run("once", check=False)
+
+        assert once.returncode == 1
+        assert re.search(r"archive\.(user|password)", once.stderr), once.stderr
+        assert "InvalidAccessKeyId" not in once.stderr
+        assert re.search(r"archive\.(user|password)", trouble(asso))
+        assert asso.folders()["INBOX"] == 1
+    finally:
+        s3.allow_strangers()
+    pass_later(asso)
+    assert filed(at(url)) == delivered
+
+
+def until(true, seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(1)
 
 
 @pytest.mark.parametrize("kind", ["webdav", "s3"])
-def test_the_sample_messages_are_filed_there(request, at, tmp_path, kind):
+def test_the_sample_messages_are_filed_there(request, association, at, kind):
     url = request.getfixturevalue(kind).fresh()
-    association = Association(tmp_path, request.getfixturevalue("dovecot"), request.getfixturevalue("postfix"))
-    config = tmp_path / "config.toml"
-    place = f'root = "{url}"\nuser = "{USER}"\npassword = {{ file = "archive-password" }}'
-    config.write_text(config.read_text(encoding="utf-8").replace('root = "archive"', place), encoding="utf-8")
-    (tmp_path / "archive-password").touch(mode=0o600)
-    (tmp_path / "archive-password").write_text(PASSWORD)
+    association = association(url)
     delivered = [association.append(path.read_bytes()) for path in sorted(MESSAGES.glob("*.eml"))]
 
     check = association.run("check")

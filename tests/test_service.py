@@ -319,6 +319,60 @@ def test_an_archive_elsewhere_needs_the_drop_in_and_then_works(agent, dovecot, p
 
 
 @nested_systemd
+def test_an_upgrade_migrates_after_a_backup_and_a_downgrade_refuses_and_changes_nothing(agent, dovecot):
+    start(agent)
+    until(lambda: "first-run" in agent.log(_UNIT))
+    dovecot.deliver("director@lab.test", message(1))
+    until(lambda: status(agent).startswith("1 messages"))
+    agent.run("systemctl", "stop", _UNIT)
+
+    knows(agent, "0002")
+    start(agent)
+    dovecot.deliver("director@lab.test", message(2, "LEROY"))
+    until(lambda: status(agent).startswith("2 messages, 0 en attente"))
+    assert agent.run("ls", f"{_STATE}/journal.db.before-upgrade-from-0001").returncode == 0
+    agent.run("systemctl", "stop", _UNIT)
+
+    knows(agent, "0001")
+    before = agent.run("sha256sum", f"{_STATE}/journal.db").stdout
+    assert agent.run("systemctl", "start", _UNIT, check=False).returncode != 0
+    assert agent.show(_UNIT, "ExecMainStatus") == {"ExecMainStatus": "1"}
+    assert "the store has version 0002 and this program knows 0001. Install the newer program again" in agent.log(_UNIT)
+    agent.run("systemctl", "stop", _UNIT)
+    assert agent.run("sha256sum", f"{_STATE}/journal.db").stdout == before
+
+    knows(agent, "0002")
+    start(agent)
+    until(lambda: status(agent).startswith("2 messages, 0 en attente"))
+    assert len(filed(agent)) == 2
+
+
+def knows(nested: NestedSystemd, version: str) -> None:
+    """Make the installed program one of that version of the tables."""
+    where = "import inbox_agent; print(inbox_agent.__path__[0])"
+    package = nested.run("/opt/inbox-agent/bin/python", "-I", "-c", where).stdout.strip()
+    nested.run("sed", "-i", f's/^SCHEMA_VERSION = .*/SCHEMA_VERSION = "{version}"/', f"{package}/journal.py")
+    nested.run("sh", "-c", f"rm -f {package}/__pycache__/journal.*")  # Compiled when it was installed.
+    migration = f"{package}/migrations/versions/v0002_another_column.py"
+    if version == "0002":
+        nested.write(migration, _MIGRATION)
+    else:
+        nested.run("rm", migration)
+
+
+_MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+
+
+def upgrade():
+    op.add_column("facts", sa.Column("noted_at", sa.Text()))
+"""
+
+
+@nested_systemd
 def test_the_stricter_variant_reads_a_message_too(agent, dovecot):
     settings = [line for line in _settings("examples/strict.conf") if "192.0.2" not in line]
     override(agent, "strict", *settings)

@@ -17,6 +17,7 @@ BUGS
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 from contextlib import contextmanager, suppress
@@ -29,7 +30,7 @@ from inbox_agent.errors import AgentError, FileStoreError, TlsError, TryAgainErr
 from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 SCHEMES = ("webdavs", "webdav", "s3")
@@ -37,6 +38,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CHUNK = 2**20  # octets
 _TIMEOUT = 60  # seconds without an octet
 _TEMPORARY = ".tmp-"
+_UNAUTHORIZED = 401
 _RETRIED = frozenset({408, 423, 425, 429, 500, 502, 503, 504})  # HTTP answers that may pass
 _WIDE = str.maketrans("%#?", "\uff05\uff03\uff1f")
 _NARROW = str.maketrans("\uff05\uff03\uff1f", "%#?")
@@ -59,9 +61,10 @@ _REMEDIES = {
 }
 
 
-def remote_files(url: str, user: str, password: str) -> WebDavFiles | S3Files:
+def remote_files(url: str, user: str, password: Callable[[], str]) -> WebDavFiles | S3Files:
     """The archive that `url` names: webdavs://HOST/PATH, s3://BUCKET/PREFIX?endpoint=https://HOST&region=NAME.
 
+    `password` reads the secret: WebDAV asks again after a refusal, S3 has the one that there was at the start.
     Raises FileStoreError for a URL that cannot be used, or when the extra `remote` is not installed.
     """
     parts = urlsplit(url)
@@ -217,7 +220,7 @@ class _RemoteFiles:
 class WebDavFiles(_RemoteFiles):
     """A ports.FileStore under a folder of a WebDAV server, which must exist."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: Callable[[], str]) -> None:
         from httpx import HTTPError  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
         from webdav4.client import ClientError  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
         from webdav4.fsspec import WebdavFileSystem  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
@@ -226,7 +229,7 @@ class WebDavFiles(_RemoteFiles):
         scheme = "http" if parts.scheme == "webdav" else "https"
         fs = WebdavFileSystem(
             f"{scheme}://{parts.netloc}{parts.path}",
-            auth=(user, password),
+            auth=_basic(user, password),
             retry=False,
             timeout=_TIMEOUT,
             skip_instance_cache=True,
@@ -280,17 +283,46 @@ class WebDavFiles(_RemoteFiles):
         self._fs.ls("", detail=False)
 
 
+def _basic(user: str, password: Callable[[], str]) -> Any:
+    """Basic authentication (RFC 7617) that reads the password again once the server has refused it.
+
+    The refused request is repeated then, but an upload, whose octets are spent: the act itself is tried again.
+    """
+    from httpx import Auth, ByteStream  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
+
+    class Basic(Auth):  # type: ignore[misc,unused-ignore]
+        secret = password()
+
+        def auth_flow(self, request: Any) -> Iterator[Any]:
+            request.headers["Authorization"] = _pair(user, self.secret)
+            response: Any = yield request
+            if response.status_code != _UNAUTHORIZED:
+                return
+            refused = self.secret
+            with suppress(AgentError):
+                self.secret = password()
+            if self.secret != refused and isinstance(request.stream, ByteStream):
+                request.headers["Authorization"] = _pair(user, self.secret)
+                yield request
+
+    return Basic()
+
+
+def _pair(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
 class S3Files(_RemoteFiles):
     """A ports.FileStore under a prefix of an S3 bucket, which must exist."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: Callable[[], str]) -> None:
         from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
         from s3fs import S3FileSystem  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
 
         parts = urlsplit(url)
         fs = S3FileSystem(
             key=user or None,
-            secret=password or None,
+            secret=password() or None,
             endpoint_url=_option(url, "endpoint") or None,
             client_kwargs={"region_name": _option(url, "region") or "us-east-1"},
             config_kwargs={"connect_timeout": 10, "read_timeout": _TIMEOUT, "retries": {"max_attempts": 2}},

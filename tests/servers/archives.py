@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from servers.dovecot import free_ports, missing, wait_for_port
 USER, PASSWORD = "agent", "s3cret-of-the-archive"
 
 _WEBDAV = """
-import sys
+import os, sys
 from cheroot import wsgi
 from wsgidav.wsgidav_app import WsgiDAVApp
 port, root, password, readonly = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] == "readonly"
@@ -28,7 +29,17 @@ app = WsgiDAVApp({
     "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
     "lock_storage": True, "property_manager": True, "verbose": 0, "logging": {"enable": False},
 })
-wsgi.Server(("127.0.0.1", port), app).start()
+def with_quota(environ, respond):
+    # A file named "full" beside the folders: only what is tiny still fits, as with Nextcloud's quota.
+    if environ["REQUEST_METHOD"] == "PUT" and os.path.exists(root + "/full"):
+        if len(environ["wsgi.input"].read()) > 100:
+            respond("507 Insufficient Storage", [("Content-Length", "0")])
+            return [b""]
+        respond("201 Created", [("Content-Length", "0")])
+        open(root + environ["PATH_INFO"], "wb").write(b"check")
+        return [b""]
+    return app(environ, respond)
+wsgi.Server(("127.0.0.1", port), with_quota).start()
 """
 
 
@@ -89,6 +100,19 @@ class S3:
             self.process.terminate()
             self.process.wait(20)
             self.process = None
+
+    def refuse_strangers(self) -> None:
+        """Check keys from now on: moto takes any otherwise, and knows none of ours."""
+        self._authenticate_after("0")
+
+    def allow_strangers(self) -> None:
+        self._authenticate_after("inf")
+
+    def _authenticate_after(self, actions: str) -> None:
+        link = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        link.request("POST", "/moto-api/reset-auth", actions)
+        assert link.getresponse().status == 200
+        link.close()
 
     def url(self, bucket: str) -> str:
         return f"s3://{bucket}/candidatures?endpoint={self.endpoint}"
