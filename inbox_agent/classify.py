@@ -316,7 +316,12 @@ def _opens_with_a_person(line: Line) -> bool:
         return False
     if fold(first).partition("-")[0] in GIVEN_NAMES:
         return True
-    return first.isupper() and len(first) > len("DE") and fold(rest.split()[0].rstrip(",")) in GIVEN_NAMES
+    return (
+        first.isupper()
+        and len(first) > len("DE")
+        and not _NAMED_PLACES.match(fold(first))
+        and fold(rest.split()[0].rstrip(",")) in GIVEN_NAMES
+    )
 
 
 def _in_titles(line: Line, rules: DocumentRules) -> bool:
