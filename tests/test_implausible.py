@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import email
+import email.policy
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -131,6 +134,56 @@ def test_a_nearly_full_archive_stops_the_agent_and_it_goes_on_when_there_is_room
         assert len(lab.sink.replies()) == 1
     finally:
         subprocess.run(["umount", archive], check=True)
+
+
+@pytest.mark.parametrize("what", ["archive", "state"])
+def test_a_full_disk_reaches_a_person_by_mail(laboratory, what):
+    if os.geteuid() != 0:
+        pytest.skip("mounting wants root")
+    lab = laboratory()
+    with lab.config.open("a") as config:
+        config.write('[alerts]\nto = ["operator@example.org"]\n')
+    disk = lab.folder / what
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "disk", disk], check=True)
+    service = subprocess.Popen([sys.executable, "-m", "inbox_agent", "run", "--config", lab.config])
+    try:
+        until(lambda: lab.rows("SELECT polled_at FROM mailboxes WHERE polled_at IS NOT NULL"))
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        lab.deliver(*samples("01"))
+        until(lambda: mails_to(lab, "operator@example.org"))
+
+        told = email.message_from_bytes(mails_to(lab, "operator@example.org")[0], policy=email.policy.default)
+        assert "L’agent s’est arrêté par prudence" in told["Subject"]
+        assert re.search("Free some space|Look at the disk", told.get_content())
+        assert list(lab.mailbox()) == ["INBOX"]
+        (disk / "filler").unlink()
+        until(lambda: [template for _, template, _ in lab.sink.replies() if template != "alert"] == ["complete"])
+        until(lambda: any("Rétabli" in str(subject(octets)) for octets in mails_to(lab, "operator@example.org")))
+    finally:
+        service.terminate()
+        service.wait()
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def mails_to(lab, recipient: str) -> list[bytes]:
+    return [octets for recipients, octets in lab.sink.accepted if recipients == (recipient,)]
+
+
+def subject(octets: bytes) -> str:
+    return email.message_from_bytes(octets, policy=email.policy.default)["Subject"]
+
+
+def until(true, seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(sqlite3.OperationalError):  # The store is being made.
+            if true():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def test_the_digest_goes_out_although_the_archive_is_away_and_says_so(laboratory):
