@@ -175,7 +175,7 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, se
     journal, section = now.installation.journal, now.installation.section(now.name)
     withheld: set[int] = set()
     under_way: _Batch | None = None
-    decided = fetched = 0
+    decided = 0
     spool = now.installation.spool(now.name)
     for number, batch in enumerate(batches(now.account.mailbox, uids), start=1):
         if now.stopping():
@@ -191,8 +191,7 @@ def _read_new(now: Pass, uidvalidity: int, uids: Sequence[int]) -> tuple[int, se
         decided += _finish(now, read)
         if number % _SWEEP_EVERY == 0:
             sweep(spool, journal.spooled())
-        fetched += len(batch)
-        now.progress(fetched, len(uids))
+        now.progress(decided, len(uids))  # What is decided is filed, moved and answered too.
     return decided + _finish(now, _collect(now, under_way)), withheld
 
 
@@ -296,13 +295,17 @@ def _write_down(now: Pass, read: _Read) -> None:
 
 
 def _own_copy(now: Pass, write: Write, row: Waiting, reading: Reading) -> bool:
-    """The blind copy of a reply of ours is evidence, and no mail to judge. Its Message-ID alone proves nothing."""
-    act = write.own_reply(reading.message_id)
+    """The blind copy of a reply of ours is evidence, a digest of ours no mail to judge. A Message-ID proves nothing."""
+    digest = write.own_digest(reading.message_id)
+    act = digest or write.own_reply(reading.message_id)
     if act is None or act.octets is None:
         return False
     octets = spooled(now.installation.spool(now.name), row.sha256).read_bytes()
     if _body(octets) != _body(act.octets):
         return False
+    if digest is not None:
+        write.record_digest(row.id)
+        return True
     write.record_own(row.id, act, now.account.sent)
     _log.info("own-copy message=%d act=%d", row.id, act.id)
     return True

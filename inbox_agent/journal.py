@@ -62,6 +62,7 @@ SENDING_TROUBLE, SENDING_RESTS = "sending_trouble", "sending_rests_until"
 COPIES_COME = "copies_come"
 _STUCK = 2  # attempts after which people are told that a message cannot be filed or moved
 _OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
+_OURS = "our own digest"  # messages.why
 _REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
 # Of these an application has one that is current.
 _SUPERSEDED = (DocumentKind.CV, DocumentKind.LETTER, DocumentKind.CV_AND_LETTER)
@@ -446,10 +447,13 @@ class Journal:
     # --- looking back -------------------------------------------------------------------------------
 
     def ledger(self) -> Ledger:
-        """Where every message in scope is; what a person took away before the agent counts as left."""
-        query = sa.select(messages.c.state, messages.c.kind, sa.func.count()).group_by(
-            messages.c.state, messages.c.kind
-        )
+        """Where every message in scope is, our own digests excepted.
+
+        What a person took away before the agent counts as left.
+        """
+        others = messages.c.why.is_distinct_from(_OURS)
+        by = messages.c.state, messages.c.kind
+        query = sa.select(*by, sa.func.count()).where(others).group_by(*by)
         with self._reading() as connection:
             counts = [(state, kind, count) for state, kind, count in connection.execute(query)]
         return _ledger(counts)
@@ -762,6 +766,19 @@ class Write:
         )
         row = self.connection.execute(query).one_or_none()
         return None if row is None else _planned(row)
+
+    def own_digest(self, message_id: str | None) -> PlannedAct | None:
+        """The digest of ours that has this Message-ID."""
+        if message_id is None or not message_id.startswith("<digest."):
+            return None
+        query = _acts_query().where(acts.c.mail_id == message_id, acts.c.key.startswith("digest:"))
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else _planned(row)
+
+    def record_digest(self, message_id: int) -> None:
+        """Our own digest came to the mailbox that is read: it stays there, and is no message to account for."""
+        values = {"state": "done", "kind": Kind.INTERNAL, "why": _OURS, "decided_at": text(self._clock.now())}
+        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(**values))
 
     def bounced(self, mail_id: str, message_id: int) -> None:
         """A delivery report says that a reply of ours did not arrive: staff are told, the register shows it."""

@@ -7,7 +7,7 @@ from inbox_agent import cycle, fetch, outbox
 from inbox_agent.errors import TryAgainError
 from inbox_agent.journal import MAX_ATTEMPTS
 
-from association import association, candidature
+from association import DIRECTRICE, association, candidature
 
 
 @pytest.fixture
@@ -80,3 +80,21 @@ def test_a_long_pass_does_not_gather_the_mailbox_in_its_spool(villes, monkeypatc
     assert max(held) <= 4  # Two messages that are read, with the folders of their documents.
     assert villes.journal.ledger().filed == 6
     assert list(spool.iterdir()) == []
+
+
+def test_our_own_digest_in_the_mailbox_is_no_message_to_account_for(villes):
+    villes.deliver(candidature("Jeanne Dupont"))
+    villes.run_pass()
+    before = villes.journal.ledger()
+
+    villes.digest()
+    villes.run_pass()
+    assert villes.journal.ledger() == before
+    assert len(villes.folders()["INBOX"]) == 1
+
+    (digest,) = [mail.octets for mail in villes.servers.received if DIRECTRICE in mail.recipients]
+    head, _, _ = digest.partition(b"\r\n\r\n")
+    villes.deliver(head + b"\r\n\r\nan advertisement under the digest's name")
+    villes.run_pass()
+    after = villes.journal.ledger()
+    assert (after.messages, after.left) == (before.messages + 1, before.left + 1)
