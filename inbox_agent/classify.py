@@ -22,7 +22,7 @@ from inbox_agent.given_names import GIVEN_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from inbox_agent.document_rules import Headings, Mark, Marks, Phrase, Scale, Shape
+    from inbox_agent.document_rules import Headings, Mark, Phrase, Possible, Scale, Shape
 
 __all__ = ["Classified", "DocumentRules", "classify", "classify_body", "load_document_rules"]
 
@@ -149,12 +149,12 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
     scanty = passage.count < vocabulary.few_words and (images > 0 or state is not DocumentState.READ)
     if passage.count < NOTHING_WORDS or scanty:
         return _by_name(look, vocabulary)
-    anywhere = _findings(vocabulary.other_anywhere, passage)
+    sight = _Sight.of(passage, vocabulary)
     span = _letter_passage(passage)
-    letter = _letter_score(passage, span, anywhere, look, vocabulary)
+    letter = _letter_score(passage, span, sight, look, vocabulary)
     holds_letter = letter.total >= vocabulary.letter.threshold
     outside = passage.without(*span) if holds_letter else passage
-    return _verdict(_cv_score(outside, anywhere, look, vocabulary, whole=not holds_letter), letter, vocabulary)
+    return _verdict(_cv_score(outside, sight, look, vocabulary, whole=not holds_letter), letter, vocabulary)
 
 
 def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
@@ -169,12 +169,12 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
     if argument < rules.argument_words_beside_a_question and any(_has(phrase, passage) for phrase in rules.asks):
         return None
     look = _Look("", DocumentState.READ, None, 0, "text/plain", frozenset())
-    anywhere = _findings(vocabulary.other_anywhere, passage)
+    sight = _Sight.of(passage, vocabulary)
     span = _letter_passage(passage)
-    letter = _letter_score(passage, span, anywhere, look, vocabulary)
+    letter = _letter_score(passage, span, sight, look, vocabulary)
     if letter.total < vocabulary.letter.threshold or not _asks_for_work(letter):
         return None
-    cv = _cv_score(passage.without(*span), anywhere, look, vocabulary, whole=False)
+    cv = _cv_score(passage.without(*span), sight, look, vocabulary, whole=False)
     return _verdict(cv, letter, vocabulary)
 
 
@@ -222,13 +222,13 @@ def _score(scale: Scale, evidence: Iterable[Evidence]) -> _Score:
 # --- The CV -----------------------------------------------------------------------------------------------
 
 
-def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: DocumentRules, *, whole: bool) -> _Score:
+def _cv_score(part: Passage, sight: _Sight, look: _Look, rules: DocumentRules, *, whole: bool) -> _Score:
     """How much of a CV the part is; beside a letter (not the `whole`) whoever signs it is known already."""
     scale = rules.cv
     headings = _headings(part, rules.headings)
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
-    evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(scale.marks, part)]
+    evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(sight.possible.cv, part)]
     speech = _Speech.of(part, headings, evidence)
     evidence += [
         _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech, rules))
@@ -240,8 +240,9 @@ def _cv_score(part: Passage, anywhere: list[_Finding], look: _Look, rules: Docum
         _aside(shape, part, speech, form * scale.trade_discount) for shape in scale.shapes if shape.name in _ASIDES
     ]
     titled = {part.lines[at].words for at, _, _ in headings if at}
-    others = [finding for finding in anywhere + _findings(rules.other_near, career) if not finding.heads_only(titled)]
-    evidence += [finding.evidence("other", finding.mark.cv, scale.trade_discount * form) for finding in others]
+    others = sight.anywhere + _findings(sight.possible.near, career)
+    discount = scale.trade_discount * form
+    evidence += [item.evidence("other", item.mark.cv, discount) for item in others if not item.heads_only(titled)]
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.CV, scale)])
 
 
@@ -498,7 +499,8 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech, rules: Doc
 
 
 def _levels(part: Passage) -> list[str]:
-    return [line.raw for line in part.lines if not line.sentence and _LEVEL.search(line.plain)]
+    lines = [line for line in part.lines if not line.sentence and not _LANGUAGES.isdisjoint(line.tokens)]
+    return [line.raw for line in lines if _LEVEL.search(line.plain)]
 
 
 def _whose(name: str, part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[float, str]:
@@ -576,14 +578,12 @@ def _letter_likeness(line: Line) -> float:
     return 0.1 * line.length if line.sentence or line.length >= 11 else -1.5  # noqa: PLR2004 said above
 
 
-def _letter_score(
-    passage: Passage, span: tuple[int, int], anywhere: list[_Finding], look: _Look, rules: DocumentRules
-) -> _Score:
+def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: _Look, rules: DocumentRules) -> _Score:
     scale = rules.letter
     first, last = span
     core = passage.part(first, last)
     part = passage.part(first - ABOVE_LETTER, last + BELOW_LETTER)
-    manners = _findings(scale.marks, part)
+    manners = _findings(sight.possible.letter, part)
     evidence = [finding.evidence("letter", finding.mark.letter) for finding in manners]
     evidence += [
         _weigh("letter", shape, *_letter_shape(shape.name, core, part, look, rules))
@@ -592,7 +592,7 @@ def _letter_score(
     ]
     evidence += _lacks(scale, evidence, core)
     discount = scale.trade_discount * _voice(evidence, scale)
-    others = anywhere + _findings(rules.other_near, part)
+    others = sight.anywhere + _findings(sight.possible.near, part)
     evidence += [finding.evidence("other", finding.mark.letter, discount) for finding in others]
     if core.count < _least_words(evidence, scale, rules):
         evidence.append(Evidence("letter_too_short", f"{core.count} words in sentences", -scale.needed))
@@ -668,12 +668,15 @@ def _letter_shape(  # noqa: C901 a table in words
 def _of_another(core: Passage) -> tuple[float, str]:
     """1 where somebody named in a sentence is who the letter is about; nearer to 0 the more it says "je"."""
     i, _, _, third = core.persons
+    about = max(0.0, (2 * third - i) / (third + i)) if third > 1 else 0.0
+    applied_for = any(_APPLICATION_OF.search(line.plain) for line in core.lines if line.sentence)
+    if not about and not applied_for:
+        return 0, ""
     named = [name for line in core.lines if line.sentence for name in _persons_in(line.raw)]
     if not named:
         return 0, ""
-    if any(_APPLICATION_OF.search(line.plain) for line in core.lines if line.sentence):
+    if applied_for:
         return 1, f"the application of {named[0]}"
-    about = max(0.0, (2 * third - i) / (third + i)) if third > 1 else 0.0
     return about, f"{named[0]}; “il, elle” {third} times, “je” {i} times"
 
 
@@ -735,10 +738,23 @@ class _Finding:
         return Evidence(f"{prefix}_{self.mark.name}", self.found, weight * self.share * kept)
 
 
-def _findings(marks: Marks, part: Passage) -> list[_Finding]:
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the phrases of the rules tell of a whole text: which can be there at all, and which marks count anywhere."""
+
+    possible: Possible
+    anywhere: list[_Finding]
+
+    @classmethod
+    def of(cls, passage: Passage, rules: DocumentRules) -> _Sight:
+        possible = rules.marks.possible(passage)
+        return cls(possible, _findings(possible.anywhere, passage))
+
+
+def _findings(marks: Iterable[tuple[Mark, list[Phrase]]], part: Passage) -> list[_Finding]:
     """The marks that show in the part."""
     findings = []
-    for mark, phrases in marks.possible(part):
+    for mark, phrases in marks:
         match mark.place:
             case "title":
                 starts = part.top.starts

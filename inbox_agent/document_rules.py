@@ -9,7 +9,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inbox_agent.document_text import squeeze, stem, words_of
 from inbox_agent.errors import ConfigError, Fault
@@ -117,42 +117,55 @@ class Mark:
     phrases: tuple[Phrase, ...]
 
 
+class Possible(NamedTuple):
+    """Marks with those of their phrases that a text may hold: of a CV, of a letter, of other papers (two kinds)."""
+
+    cv: list[tuple[Mark, list[Phrase]]]
+    letter: list[tuple[Mark, list[Phrase]]]
+    anywhere: list[tuple[Mark, list[Phrase]]]
+    near: list[tuple[Mark, list[Phrase]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Marks that are looked for together: `keyed` says for a word of the text which phrases it can be the key of.
+    """All marks, in the order of `Possible`, looked for at once.
 
-    Of some thousand phrases a page can hold a hundred, so that only these are looked for. The numbers are those of a
-    mark and of a phrase of it.
+    Of some thousand phrases a page can hold a hundred: those whose longest word it holds. `keyed` says for a word which
+    phrases they are, by the numbers of group, mark and phrase; `keyless` are those without a whole word.
     """
 
-    marks: tuple[Mark, ...]
-    keyed: dict[str, tuple[tuple[int, int], ...]]
-    keyless: tuple[tuple[int, int], ...]
+    groups: tuple[tuple[Mark, ...], ...]
+    keyed: dict[str, tuple[tuple[int, int, int], ...]]
+    keyless: tuple[tuple[int, int, int], ...]
 
     @classmethod
-    def of(cls, marks: tuple[Mark, ...]) -> Marks:
+    def of(cls, *groups: tuple[Mark, ...]) -> Marks:
         """With the places of their phrases."""
-        keyed: dict[str, tuple[tuple[int, int], ...]] = {}
-        keyless: tuple[tuple[int, int], ...] = ()
-        for number, mark in enumerate(marks):
-            for at, phrase in enumerate(mark.phrases):
-                if phrase.key is None:
-                    keyless = (*keyless, (number, at))
-                else:
-                    keyed[phrase.key] = (*keyed.get(phrase.key, ()), (number, at))
-        return cls(marks, keyed, keyless)
+        keyed: dict[str, list[tuple[int, int, int]]] = {}
+        keyless: list[tuple[int, int, int]] = []
+        for group, marks in enumerate(groups):
+            for number, mark in enumerate(marks):
+                for at, phrase in enumerate(mark.phrases):
+                    places = keyless if phrase.key is None else keyed.setdefault(phrase.key, [])
+                    places.append((group, number, at))
+        return cls(groups, {key: tuple(places) for key, places in keyed.items()}, tuple(keyless))
 
-    def possible(self, passage: Passage) -> Iterable[tuple[Mark, list[Phrase]]]:
-        """Each mark with the phrases that the passage may hold, as far as their keys tell."""
+    def possible(self, passage: Passage) -> Possible:
+        """What the passage, or any part of it, may hold."""
         if passage.glued:
-            return [(mark, list(mark.phrases)) for mark in self.marks]
+            return Possible(*([(mark, list(mark.phrases)) for mark in marks] for marks in self.groups))
         places = [*self.keyless]
         for key in self.keyed.keys() & passage.distinct:
             places += self.keyed[key]
-        found: dict[int, list[Phrase]] = {}
-        for number, at in sorted(places):
-            found.setdefault(number, []).append(self.marks[number].phrases[at])
-        return [(self.marks[number], phrases) for number, phrases in found.items()]
+        found: tuple[dict[int, list[Phrase]], ...] = tuple({} for _ in self.groups)
+        for group, number, at in sorted(places):
+            found[group].setdefault(number, []).append(self.groups[group][number].phrases[at])
+        return Possible(
+            *(
+                [(marks[number], phrases) for number, phrases in here.items()]
+                for marks, here in zip(self.groups, found, strict=True)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +196,7 @@ class Scale:
     name_weight: float
     trade_discount: float
     shapes: tuple[Shape, ...]
-    marks: Marks
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +284,7 @@ def heading_key(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRules:
-    """Everything of documents.toml. Marks of other documents count anywhere, or near the CV or the letter alone."""
+    """Everything of documents.toml, with an index of its marks and of its headings."""
 
     few_words: int
     least_letter_words: int
@@ -279,8 +292,7 @@ class DocumentRules:
     sections: tuple[SectionRule, ...]
     cv: Scale
     letter: Scale
-    other_anywhere: Marks
-    other_near: Marks
+    marks: Marks
     names: Names
     body: BodyRules
     headings: Headings
@@ -395,15 +407,21 @@ def _rules(top: _Table) -> DocumentRules:
         for word in words_of(str(text)).split()
     )
     others = tuple(_mark_of_other(name, table) for name, table in top.table("other").tables())
+    cv = _scale(top.table("cv"), SHAPES_OF_CV, cv=True)
+    letter = _scale(top.table("letter"), SHAPES_OF_LETTER, cv=False)
     return DocumentRules(
         few_words=top.whole("few_words"),
         least_letter_words=top.whole("least_letter_words"),
         least_framed_letter_words=top.whole("least_framed_letter_words"),
         sections=sections,
-        cv=_scale(top.table("cv"), SHAPES_OF_CV, cv=True),
-        letter=_scale(top.table("letter"), SHAPES_OF_LETTER, cv=False),
-        other_anywhere=Marks.of(tuple(mark for mark in others if not mark.annex)),
-        other_near=Marks.of(tuple(mark for mark in others if mark.annex)),
+        cv=cv,
+        letter=letter,
+        marks=Marks.of(
+            cv.marks,
+            letter.marks,
+            tuple(mark for mark in others if not mark.annex),
+            tuple(mark for mark in others if mark.annex),
+        ),
         names=_names(top.table("names")),
         body=_body(top.table("body")),
         headings=Headings.of(sections, stems),
@@ -439,7 +457,7 @@ def _scale(table: _Table, known_shapes: tuple[str, ...], *, cv: bool) -> Scale:
         name_weight=table.number("name_weight"),
         trade_discount=table.number("trade_discount"),
         shapes=tuple(_shape(name, shape) for name, shape in shapes.tables()),
-        marks=Marks.of(tuple(_mark(name, mark, cv=cv) for name, mark in table.table("marks").tables())),
+        marks=tuple(_mark(name, mark, cv=cv) for name, mark in table.table("marks").tables()),
     )
 
 
