@@ -85,6 +85,9 @@ class Evidence:
     weight: float
 
 
+_LOGO = 30_000  # octets
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One piece of an application, without its octets.
@@ -106,6 +109,11 @@ class Document:
     file: str | None = None
     notes: tuple[str, ...] = ()
     why: tuple[Evidence, ...] = ()
+
+    @property
+    def is_logo(self) -> bool:
+        """A small picture that is no document: of a mail signature."""
+        return self.kind is DocumentKind.OTHER and self.media_type.startswith("image/") and self.size < _LOGO
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only; the inverse is `from_json`."""

@@ -48,13 +48,20 @@ def missing(documents: tuple[Document, ...], offer: Offer | None) -> tuple[str, 
 
 
 def status(documents: tuple[Document, ...], lacking: tuple[str, ...]) -> Status:
-    """Complete, incomplete, or doubt: a scan of unknown kind may be the very piece that seems to be missing."""
+    """Complete, incomplete, or doubt: nobody is asked for what he sent because we did not recognise it."""
     if not lacking:
         return Status.COMPLETE
-    unknown_scan = any(
-        document.kind is DocumentKind.OTHER and document.state is DocumentState.SCANNED for document in documents
-    )
-    return Status.DOUBT if unknown_scan else Status.INCOMPLETE
+    nothing_known = all(document.kind is DocumentKind.OTHER for document in documents)
+    unsure = any(_may_be_a_paper(document, nothing_known=nothing_known) for document in documents)
+    return Status.DOUBT if unsure else Status.INCOMPLETE
+
+
+def _may_be_a_paper(document: Document, *, nothing_known: bool) -> bool:
+    """A picture of whatever was read or not; any document, where not one of all that came was recognised."""
+    if document.kind is not DocumentKind.OTHER or document.state not in _RECEIVED or document.is_logo:
+        return False
+    pictured = document.state is DocumentState.SCANNED or document.media_type.startswith("image/")
+    return pictured or nothing_known
 
 
 def arrival(offer: Offer | None, received: datetime, sent: datetime | None) -> Arrival:

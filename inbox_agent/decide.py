@@ -277,7 +277,7 @@ def _template(kind: Kind, state: _State, earlier: Earlier | None) -> tuple[Reply
         case Kind.APPLICATION if earlier is not None and earlier.replied:
             return None, "answered already"
         case Kind.APPLICATION if state.status is Status.DOUBT:
-            return None, "a scan may be the missing piece: a person must look first"
+            return None, "a document that was not recognised may be the missing piece: a person must look first"
         case Kind.APPLICATION if state.timing is Timing.LATE:
             return ReplyTemplate.LATE, None
         case Kind.APPLICATION if state.status is Status.INCOMPLETE:
@@ -309,7 +309,7 @@ def _follow_up_template(state: _State, earlier: Earlier | None) -> tuple[ReplyTe
         case Status.INCOMPLETE:
             return ReplyTemplate.STILL_INCOMPLETE, None
         case _:
-            return None, "a scan may be the missing piece: a person must look first"
+            return None, "a document that was not recognised may be the missing piece: a person must look first"
 
 
 def _silence(reading: Reading, received_at: datetime, history: History, policy: Policy, *, asked: bool) -> str | None:

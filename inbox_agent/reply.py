@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 LANGUAGES = ("fr", "en")
 _FILE_CAP = 60  # characters of a file name in a reply: it stays on one line of 72
 _LISTED = 12  # files named in a reply; the rest is counted
-_LOGO = 30_000  # octets: a smaller picture that is no document is the logo of a mail signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +205,8 @@ def _pieces(documents: Sequence[Document]) -> tuple[Piece, ...]:
             trouble=None if document.state in {DocumentState.READ, DocumentState.SCANNED} else document.state.value,
         )
         for document in documents
-        if not _is_logo(document)
+        if not document.is_logo
     )
-
-
-def _is_logo(document: Document) -> bool:
-    return document.kind is DocumentKind.OTHER and document.media_type.startswith("image/") and document.size < _LOGO
 
 
 def _readable(pieces: Sequence[Piece]) -> tuple[Piece, ...]:

@@ -11,8 +11,8 @@ _FRENCH = {
     "in doubt: a person must look first": "à vérifier d’abord",
     "the withdrawal was acknowledged already": "le retrait a déjà été confirmé",
     "the same message again: answered already": "le même message une seconde fois : déjà répondu",
-    "a scan may be the missing piece: a person must look first": (
-        "un document numérisé peut être la pièce qui semble manquer : à vérifier d’abord"
+    "a document that was not recognised may be the missing piece: a person must look first": (
+        "une pièce non reconnue est peut-être celle qui semble manquer : à vérifier d’abord"
     ),
     "a follow-up of an application that is not known here: a person must look": (
         "complément d’une candidature inconnue ici : à vérifier"

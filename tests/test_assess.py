@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -139,6 +140,21 @@ def test_a_scan_of_unknown_kind_makes_a_doubt_and_not_a_reproach():
     assert status((document(DocumentKind.CV), scan), ("letter",)) is Status.DOUBT
     assert status((document(DocumentKind.CV),), ("letter",)) is Status.INCOMPLETE
     assert status((document(DocumentKind.CV), scan), ()) is Status.COMPLETE
+
+
+def test_where_nothing_that_came_was_recognised_nobody_is_asked_for_it_again():
+    other, logo = document(DocumentKind.OTHER), replace(document(DocumentKind.OTHER), media_type="image/png", size=4000)
+
+    assert status((other,), ("cv", "letter")) is Status.DOUBT
+    assert status((document(DocumentKind.CV), other), ("letter",)) is Status.INCOMPLETE
+    assert status((logo,), ("cv", "letter")) is Status.INCOMPLETE
+    assert status((), ("cv", "letter")) is Status.INCOMPLETE
+
+
+def test_a_photograph_that_was_read_and_not_recognised_may_be_the_letter():
+    photograph = replace(document(DocumentKind.OTHER), media_type="image/jpeg", size=900_000)
+
+    assert status((document(DocumentKind.CV), photograph), ("letter",)) is Status.DOUBT
 
 
 def test_a_spontaneous_application_lacks_a_cv_at_most():
