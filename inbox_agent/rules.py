@@ -124,6 +124,7 @@ LISTS = (
     "no_names",
     "real_words",
     "trades",
+    "job_words",
 )
 _HEAVIEST = 100
 _CUE_KEYS = ("says", "for", "weight", "in", "phrases", "unless")

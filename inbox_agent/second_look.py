@@ -29,6 +29,8 @@ _OTHERS = (Kind.OTHER, Kind.ENQUIRY)
 
 def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
     """The verdict, or a doubt where everything that was found at once says the contrary."""
+    if found.kind is Kind.FOLLOW_UP and not sight.papers:
+        return found  # Nothing is acknowledged, and decide.py asks whose application it would be.
     likeness = likeness_of(sight, look)
     shown = Evidence("second_look", f"ressemble à une candidature : {likeness:.0%}", round(2 * likeness - 1, 1))
     if found.kind in _CANDIDATES and likeness < look.unlike:

@@ -82,6 +82,7 @@ class Sight:
     weights: Mapping[str, float]
     institution: bool = False
     names_offer: bool = False
+    other_goal: str | None = None
     private_sender: bool = False
     familiar: bool = False
     trade_in_subject: str | None = None
@@ -232,6 +233,7 @@ def see(
         we=in_the_plural,
         for_oneself=not in_the_plural and bool(_I & set(cut(said).words)),
         weights=rules.weights,
+        other_goal=other_goal(said, rules.lists["job_words"] | rules.lists["trades"]),
         institution=any(
             is_institution(address, rules.lists["no_names"], rules.lists["shared_names"])
             for address in message.from_[:1]
@@ -263,6 +265,24 @@ def is_institution(address: Address, no_names: Collection[str], shared: Collecti
     if re.split(r"[.\-_+\d]", local)[0] in shared or any(len(word) > 3 and word in domain for word in words):  # noqa: PLR2004
         return True
     return bool(address.name) and name_of(address.name, address.addr_spec, no_names) is None
+
+
+_LOOKS_FOR = re.compile(
+    r"\b(?:je|j'|nous|i am|i'm|et) (?:re)?cherch\w+ +(?P<sought>(?:[\w'’-]+ ?){1,5})"
+    r"|\b(?:looking|searching) for +(?P<wanted>(?:[\w'’-]+ ?){1,5})"
+    r"|\b(?:cv|curriculum(?: vitae)?|resume|parcours|bio(?:graphie)?|notice)\b[^.!?\n]{0,40}?"
+    r" (?:pour|for) (?P<purpose>(?:l[ae]s?|l'|l’|votre|vos|notre|une?|mon|the|your|our|a) ?(?:[\w'’-]+ ?){1,3})"
+)
+
+
+def other_goal(text: str, job_words: Collection[str]) -> str | None:
+    """What the sender looks for, or sends a CV for, when it is no job: a room, a programme, a page."""
+    for found in _LOOKS_FOR.finditer(fold(text[:3000])):
+        goal: str = found["sought"] or found["wanted"] or found["purpose"]
+        words = re.findall(r"[a-z]+", goal)[: 2 if found["purpose"] else None]
+        if words and not any(_is_trade(word, job_words) for word in words):
+            return goal.strip()
+    return None
 
 
 def trade_in_subject(subject: str, trades: Collection[str]) -> str | None:

@@ -133,6 +133,7 @@ _AGAINST = (
     "volunteers",
     "about_our_candidacy",
 )
+_GOAL = 2.5  # something that is no job is looked for, or the CV is for it
 _OF_WORK = (*_BUSINESS, "serves")
 _BARE_WORDS = ("cv", "curriculum vitae", "resume")
 _NOTE, _SHORT_NOTE = 25, 12  # words; a CV that hardly anything is said about is sent to be hired.
@@ -166,7 +167,8 @@ def wants_else(sight: Sight) -> float:
 
     One phrase in the body may be of a candidate's work, and weighs less.
     """
-    found = sorted((_weight_against(sight, cue) for cue in _AGAINST if cue in sight.hits), reverse=True)
+    weights = [_weight_against(sight, cue) for cue in _AGAINST if cue in sight.hits]
+    found = sorted((*weights, *([_GOAL] if sight.other_goal and sight.cvs else [])), reverse=True)
     said = sum(found[:1]) + 0.5 * sum(weight >= FAIR for weight in found[1:])
     return said + 2.0 * sight.institution + 1.0 * sight.we + 2.0 * sight.others_cv
 
@@ -332,6 +334,8 @@ def _without_application(sight: Sight, other: float, because: tuple[str, ...]) -
     """Business where nobody says that he applies: a CV, or a word to follow an application, still is no business."""
     if sight.cvs and not sight.has("agency", "circulate_offer", "call_for_projects", "organisation_applies"):
         return None
+    if sight.own_cv:
+        return _for_what(sight)
     structures = sight.has("call_for_projects", "organisation_applies", "agency")
     afterwards = sight.has("chaser", "adds", "applied_before") and _speaks_of_candidature(sight)
     if afterwards and not structures and other < 2 * STRONG:
@@ -415,6 +419,8 @@ def _others_papers(sight: Sight) -> Verdict:
     )
     if sight.has("agency", "agency_sender"):
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
+    if wants_else(sight) >= STRONG and not sight.has("the_job", "subject_application"):
+        named = False
     if not sight.private_sender and not named and len(sight.own.split()) >= _SHORT_NOTE:
         return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
     if sight.has("employment_adviser") and sight.has("adviser_transmits", "somebody_else"):
