@@ -91,8 +91,10 @@ def restricted_pdf(lines: Sequence[str]) -> bytes:
     return pdf(lines, owner_password="owner")
 
 
-def picture(lines: Sequence[str], *, file_format: str = "PNG", width: int = 1240, height: int = 1754) -> bytes:
-    """A page as a picture (150 dpi A4 unless told), black on white."""
+def picture(
+    lines: Sequence[str], *, file_format: str = "PNG", width: int = 1240, height: int = 1754, turned: int = 0
+) -> bytes:
+    """A page as a picture (150 dpi A4 unless told), black on white, turned by so many degrees."""
     import reportlab  # noqa: PLC0415 only tests that make a picture pay for it
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 comes with reportlab
 
@@ -102,7 +104,7 @@ def picture(lines: Sequence[str], *, file_format: str = "PNG", width: int = 1240
     for row, line in enumerate(lines):
         draw.text((100, 100 + row * 42), line, fill="black", font=font)
     buffer = io.BytesIO()
-    image.save(buffer, file_format)
+    image.rotate(turned, expand=True).save(buffer, file_format)
     return buffer.getvalue()
 
 

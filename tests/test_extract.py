@@ -355,6 +355,13 @@ def test_a_scan_is_read_where_tesseract_is_asked(octets: bytes) -> None:
     assert found.images >= 1
 
 
+@pytest.mark.skipif(ocr.tesseract() is None or not ocr._upright(), reason="tesseract with osd is not installed")
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_page_that_was_fed_sideways_is_turned(turned: int) -> None:
+    found = _extract(making.picture(LINES * 4, turned=turned), ocr_pages=1)
+    assert "Expérience professionnelle" in found.text
+
+
 def test_a_scan_stays_a_scan_when_no_time_is_left() -> None:
     assert _extract(making.scanned_pdf(LINES), ocr_pages=1, ocr_seconds=0).state is DocumentState.SCANNED
 

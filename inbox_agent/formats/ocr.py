@@ -51,6 +51,11 @@ def _language() -> str:
     return "fra" if _installed("fra") else "eng"
 
 
+def _upright() -> tuple[str, ...]:
+    """A page that was photographed or fed sideways is turned first (--psm 1), for a third of the time more."""
+    return ("--psm", "1") if _installed("osd") else ()
+
+
 @dataclass(slots=True)
 class _State:
     """What this process has spent on the message at hand, and the pipes to who runs the program."""
@@ -100,7 +105,7 @@ def _is_english(text: bytes) -> bool:
 def _read(picture: bytes, seconds: float, language: str) -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 a fixed program; the picture is its standard input
-            [tesseract() or "", "stdin", "stdout", "-l", language],
+            [tesseract() or "", "stdin", "stdout", "-l", language, *_upright()],
             input=picture,
             capture_output=True,
             timeout=max(seconds, 0.0),
@@ -119,7 +124,7 @@ def start(confine: Callable[[], object]) -> None:
     """Fork the process that may run tesseract, and nothing else once it has called `confine`."""
     pictures, to_it = os.pipe()
     from_it, texts = os.pipe()
-    _installed("fra"), _installed("eng")  # Asked for here, while the folders can be seen.
+    _installed("fra"), _installed("eng"), _installed("osd")  # Asked for here, while the folders can be seen.
     if os.fork() == 0:
         try:
             _be_alone_with(pictures, texts)
