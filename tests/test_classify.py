@@ -296,6 +296,46 @@ def test_a_full_letter_may_hold_a_question():
     assert classify_body(asked, RULES) is not None
 
 
+def test_few_words_between_a_salutation_and_a_formula_are_a_letter():
+    short = (
+        "Blois, le 3 mars\nMadame,\nJ'ai tenu quinze ans une librairie et j'aimerais travailler chez vous.\n"
+        "Je vous prie de croire, Madame, à mes sentiments les meilleurs.\nPaule Vernet\n"
+    )
+
+    assert judge(short).kind is DocumentKind.LETTER
+    assert judge(short.replace("J'ai tenu quinze ans une librairie et j'aimerais", "Ci-joint mon CV.")).kind is (
+        DocumentKind.OTHER
+    )
+
+
+def test_a_letter_about_the_application_of_another_is_none():
+    mayor = (
+        "Madame la Directrice,\nVous avez reçu la candidature d'Inès Lopez. Je l'ai vue grandir ici et je connais son\n"
+        "sérieux : elle a tenu notre bibliothèque trois étés, et mes adjoints me parlent encore d'elle. J'espère que\n"
+        "vous pourrez lui accorder un entretien.\nJe vous prie d'agréer, Madame, mes salutations distinguées.\n"
+    )
+
+    assert judge(mayor).kind is DocumentKind.OTHER
+    assert "letter_of_another" in reasons_of(judge(mayor))
+
+
+def test_a_thesis_is_a_heading_in_a_cv_and_the_title_of_another_paper():
+    assert judge(CV.replace("Langues\n", "Thèse\nLes soins la nuit, 2015\nLangues\n")).kind is DocumentKind.CV
+    assert "other_official_title" in reasons_of(judge("Thèse\n" + CV))
+
+
+def test_a_kind_of_form_is_nobodys_name():
+    form = "FICHE CLIENT\nTéléphone : 06 22 33 44 55\nDernière visite : mai 2023\nVoiture : Clio grise, 84 000 km\n"
+
+    assert judge(form).kind is DocumentKind.OTHER
+
+
+def test_an_address_that_a_scan_has_blurred_still_reaches_its_owner():
+    blurred = "Saori Lemoine\ndanseuse\nsaori.lemoine@example org\nEaux fortes, Cie Mirage, 2023\nKado, solo, 2022\n"
+
+    assert "cv_identity" in reasons_of(judge(blurred))
+
+
 @pytest.mark.parametrize(
     "text", ["", " \n\t\x0c", "\x00", "a", "é" * 50_000, "2018 - " * 9000, "[" * 40_000, "\n" * 90_000]
 )
