@@ -470,6 +470,20 @@ def passed_on(text: str, no_names: Collection[str]) -> PersonName | None:
     return None
 
 
+_AT_THE_END = re.compile(r"(?:\b(?:de|from|by|par)|[-–—|:])\s+(?P<name>[^\W\d_][\w'’\- ]{3,50})$", re.IGNORECASE)
+
+
+def at_the_end(subject: str, no_names: Collection[str]) -> PersonName | None:
+    """The name with which the subject of a site's mail ends: "Nouvelle candidature : Comptable – Jeanne Dupont"."""
+    words = subject.strip(' .»"').split()
+    for count in (4, 3, 2):
+        found = _AT_THE_END.search(" ".join(words[-count - 1 :]))
+        name = name_of(found["name"], "", no_names) if found is not None else None
+        if name is not None and _plausible(name, None):
+            return name
+    return None
+
+
 def addresses_written(text: str) -> tuple[str, ...]:
     """Every address that stands in a text, in order, each once."""
     words = (word for word in text[:30_000].split() if "@" in word)

@@ -159,6 +159,24 @@ def as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     return tuple(dataclasses.replace(piece, document=document) if piece is one else piece for piece in pieces)
 
 
+# "Message du candidat :" in what a site passes on; what stands before and after are the site's own words.
+_RELAYED = re.compile(r"^\W*(?:(?:son|votre|le) )?message\b[^:\n]{0,40}:?[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_SITES_END = re.compile(
+    r"^.*(?:pi[eè]ces? jointes?|espace (?:employeur|recruteur)|©|se d[ée]sabonner|connectez-vous).*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def candidates_part(text: str) -> str:
+    """What a candidate wrote in a message that a site wrote."""
+    begins = _RELAYED.search(text)
+    if begins is None:
+        return ""
+    rest = text[begins.end() :]
+    ends = _SITES_END.search(rest)
+    return rest[: ends.start()] if ends is not None else rest
+
+
 # "Ma lettre ci-après": the body is it, and the sentence that says so is no sign of another.
 _BELOW = re.compile(
     r"[^.!?;\n]*\b(?:ma lettre|lettre de motivation|my (?:cover )?letter)\b[^.!?;\n]*[.!?;:]?", re.IGNORECASE

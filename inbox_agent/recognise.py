@@ -21,6 +21,7 @@ from inbox_agent.person import (
     PersonName,
     Traces,
     addresses_written,
+    at_the_end,
     candidate_of,
     name_of,
     name_on_paper,
@@ -28,7 +29,14 @@ from inbox_agent.person import (
     words_of_file,
 )
 from inbox_agent.phrases import fold
-from inbox_agent.pieces import BODY_PART, as_announced, letter_in_body, pieces_of, without_other_letters
+from inbox_agent.pieces import (
+    BODY_PART,
+    as_announced,
+    candidates_part,
+    letter_in_body,
+    pieces_of,
+    without_other_letters,
+)
 from inbox_agent.quoting import Forwarded, Written, take_apart
 from inbox_agent.recipients import addressed
 from inbox_agent.rules import Place, Speaks
@@ -207,7 +215,8 @@ def _sight(case: _Case) -> Sight:
         text = f"{text}\n\n{case.written.below.text}"
     said = f"{case.judged.subject}\n{text}"
     pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded), said)
-    body = letter_in_body(text, case.rules.documents, forwarded=forwarded, alone=not pieces)
+    letter = candidates_part(text) if _writes_for_others(case) else text
+    body = letter_in_body(letter, case.rules.documents, forwarded=forwarded, alone=not pieces)
     if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
         body = None
     if body is not None:
@@ -229,6 +238,15 @@ def _sight(case: _Case) -> Sight:
     if service is not None:
         sight = dataclasses.replace(sight, notes=(*sight.notes, f"service de l’emploi ({service})"))
     return sight
+
+
+def _writes_for_others(case: _Case) -> bool:
+    """Whether a site or a machine wrote the message."""
+    lists = case.rules.recognition.lists
+    boards = lists["job_boards"] - lists["employment_services"]
+    return is_from(case.judged.from_, boards) is not None or any(
+        _no_reply(address, lists["no_reply_names"]) for address in case.judged.from_
+    )
 
 
 def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
@@ -365,6 +383,8 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         return None
     weight = recognition.weights["job_board_sender"]
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
+    if sight.in_subject("money") and not sight.papers:
+        return Verdict(Kind.OTHER, ("money",), evidence=shown)
     if sight.has("somebody_wrote") and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post"):
         return dataclasses.replace(
             verdict.doubt("un site transmet les mots d’une personne, qu’il faut aller y lire", "somebody_wrote"),
@@ -450,6 +470,14 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
         return None
     weight = -case.rules.recognition.weights["staff_sender"]
     shown = (Evidence("staff_sender", f"From: {sender}", weight),)
+    local = re.split(r"[.\-_+\d@]", sender)[0]
+    if local in _FORMS and case.inner is None:
+        return _by_our_form(sight, shown)
+    if local in _COPIERS and (sight.papers or sight.attached):
+        return dataclasses.replace(
+            verdict.doubt("un document numérisé par un de nos appareils : une candidature sur papier ?", "cv"),
+            evidence=shown,
+        )
     if case.inner is not None:
         inside = verdict.of_a_person(sight)
         if inside.kind in (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.DOUBT):
@@ -477,6 +505,38 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
             verdict.doubt("un CV envoyé depuis une de nos adresses, sans un mot", "cv"), evidence=shown
         )
     return Verdict(Kind.INTERNAL, ("staff_sender",), evidence=shown)
+
+
+# Before the @ of our own web site's forms, and of our copiers.
+_FORMS = frozenset(
+    {"wordpress", "formulaire", "form", "contactform", "site", "web", "www", "webmaster", "noreply", "no"}
+)
+_COPIERS = frozenset(
+    {
+        "copieur",
+        "copier",
+        "scanner",
+        "scan",
+        "scans",
+        "ricoh",
+        "canon",
+        "xerox",
+        "konica",
+        "kyocera",
+        "imprimante",
+        "mfp",
+    }
+    | {"multifonction", "numerisation", "photocopieur", "printer"}
+)
+
+
+def _by_our_form(sight: Sight, shown: tuple[Evidence, ...]) -> Verdict:
+    """What somebody wrote into a form of our web site."""
+    inside = verdict.of_a_person(sight)
+    if inside.kind not in _PERSONAL:
+        return Verdict(Kind.INTERNAL, ("staff_sender",), evidence=shown)
+    notes = (*inside.notes, "reçue par un formulaire de notre site")
+    return dataclasses.replace(inside, evidence=(*inside.evidence, *shown), notes=notes, third_party=True)
 
 
 def _person(case: _Case, sight: Sight) -> Verdict:
@@ -615,6 +675,8 @@ def _may_be_a_candidate(case: _Case, spec: str) -> bool:
 
 def _named_inside(case: _Case) -> PersonName | None:
     no_names = case.rules.recognition.lists["no_names"]
+    if _writes_for_others(case) and (named := at_the_end(case.judged.subject, no_names)) is not None:
+        return named
     return passed_on(f"{bare_subject(case.judged.subject)[0]}.\n{case.judged.text}", no_names)
 
 

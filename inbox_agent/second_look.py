@@ -66,6 +66,8 @@ def findings(sight: Sight) -> frozenset[str]:
         "fact.trade_in_subject": bool(sight.trade_in_subject),
         "fact.says_trade": bool(sight.says_trade),
         "fact.own_cv": sight.own_cv,
+        "fact.names_offer": sight.names_offer,
+        "fact.other_goal": bool(sight.other_goal),
         "fact.others_cv": sight.others_cv,
         "fact.several_owners": sight.several_owners,
     }

@@ -233,7 +233,7 @@ def see(
         we=in_the_plural,
         for_oneself=not in_the_plural and bool(_I & set(cut(said).words)),
         weights=rules.weights,
-        other_goal=other_goal(said, rules.lists["job_words"] | rules.lists["trades"]),
+        other_goal=other_goal(f"{subject}\n{said}", rules.lists["job_words"] | rules.lists["trades"]),
         institution=any(
             is_institution(address, rules.lists["no_names"], rules.lists["shared_names"])
             for address in message.from_[:1]
@@ -270,7 +270,7 @@ def is_institution(address: Address, no_names: Collection[str], shared: Collecti
 _LOOKS_FOR = re.compile(
     r"\b(?:je|j'|nous|i am|i'm|et) (?:re)?cherch\w+ +(?P<sought>(?:[\w'’-]+ ?){1,5})"
     r"|\b(?:looking|searching) for +(?P<wanted>(?:[\w'’-]+ ?){1,5})"
-    r"|\b(?:cv|curriculum(?: vitae)?|resume|parcours|bio(?:graphie)?|notice)\b[^.!?\n]{0,40}?"
+    r"|\b(?:cv|curriculum(?: vitae)?|resume|parcours|bio(?:graphie)?|notice|lettre de motivation)\b[^.!?\n]{0,40}?"
     r" (?:pour|for) (?P<purpose>(?:l[ae]s?|l'|l’|votre|vos|notre|une?|mon|the|your|our|a) ?(?:[\w'’-]+ ?){1,3})"
 )
 

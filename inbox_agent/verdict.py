@@ -279,8 +279,11 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     """A CV or a "candidature" for something else than a job here: a tender, a talk, a council, a prize, a fee."""
     if sight.has("private") and not sight.attached and not (sight.has("the_job") and declares(sight, "applies")):
         return Verdict(Kind.OTHER, ("private",))
-    if sight.has("favour") and not declares(sight, "applies") and not sight.has("this_offer"):
+    own = declares(sight, "applies") or sight.has("this_offer")
+    if sight.has("favour") and (sight.others_cv or not own):
         return Verdict(Kind.OTHER, ("favour",))
+    if _for_a_seat(sight):
+        return Verdict(Kind.OTHER, ("governance", "another_purpose"))
     because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
     if not because or (not sight.papers and _seeks_work(sight)):
         return None
@@ -292,6 +295,12 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     if sight.cvs and not sight.others_cv:
         return _for_what(sight)
     return Verdict(Kind.OTHER, because)
+
+
+def _for_a_seat(sight: Sight) -> bool:
+    """A candidature whose subject says that it is for a board, a council or a prize, and that speaks of no job."""
+    says = any(map(sight.in_subject, ("governance", "another_purpose")))
+    return says and sight.in_subject("subject_application") and not sight.has("the_job", "this_offer", "seeks_work")
 
 
 def _seeks_work(sight: Sight) -> bool:
@@ -359,7 +368,8 @@ def _somebody_else(sight: Sight) -> Verdict | None:
         return doubt("quelqu’un transmet le CV d’une connaissance : à qui répondre ?", "acquaintance", "cv")
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
         return _by_a_relative(sight)
-    if sight.cvs and any(note.startswith("service de l’emploi") for note in sight.notes):
+    advises = sight.institution and sight.has("employment_adviser") and not sight.has("agency", "supplier")
+    if sight.cvs and (advises or any(note.startswith("service de l’emploi") for note in sight.notes)):
         return _by_an_adviser(sight)
     if sight.others_cv and sight.has("somebody_else") and not sight.letters:
         return _others_papers(sight)
@@ -407,7 +417,8 @@ def _of_several(sight: Sight) -> Verdict | None:
         return None
     if not (sight.several_owners or sight.institution):
         return None  # Two of one person are two versions.
-    if sight.institution and not declares(sight, "applies"):
+    other = not sight.private_sender and sight.has("another_purpose", "agency")
+    if (sight.institution or other) and not declares(sight, "applies"):
         return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
     return doubt("les CV de plusieurs personnes en un seul message", "cv")
 
@@ -443,8 +454,8 @@ def _afterwards(sight: Sight) -> Verdict | None:
         return Verdict(Kind.FOLLOW_UP, because)
     # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
     vague = adds and fold(sight.hits["adds"].quote).startswith(_AS_ASKED)
-    if whole and (vague or not adds) and sight.quoted.strip() and not before and not _known(sight):
-        return None  # We had been asked about the post, and here is the application.
+    if _answers_an_invitation(sight, whole=whole, vague=vague):
+        return None
     if vague and not (sight.answers or before):
         return Verdict(Kind.FOLLOW_UP, because) if _brings_a_letter(sight) else None
     if adds and _adds_to_it(sight, before=before, pieces=sight.letters if vague else sight.papers):
@@ -454,6 +465,13 @@ def _afterwards(sight: Sight) -> Verdict | None:
     if before and not sight.has("applies") and (sight.papers or sight.has("subject_application", "the_job")):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
+
+
+def _answers_an_invitation(sight: Sight, *, whole: bool, vague: bool) -> bool:
+    """Whether we had been asked about the post, or had asked for a CV, and here is the first application."""
+    if not sight.quoted.strip() or sight.has("applied_before") or _known(sight):
+        return False
+    return (whole and (vague or not sight.has("adds"))) or (bool(sight.cvs) and vague and sight.has("the_job"))
 
 
 def _brings_a_letter(sight: Sight) -> bool:
@@ -492,6 +510,8 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
     if not sight.has("adds"):
         return None
     words = sight.hits["adds"].quote.lower()
+    if "renvoie" in words and sight.has("applies") and sight.letters and not sight.has("chaser"):
+        return None  # It came back; where the first one did arrive, history joins the two.
     replaces = any(
         word in words
         for word in (
@@ -567,6 +587,8 @@ def _question(sight: Sight) -> Verdict | None:
     """A question about the post, where nobody applies yet."""
     asks = _asks_about_the_post(sight)
     if not asks or sight.papers or (sight.has("internship") and sight.for_oneself):
+        return None
+    if sight.has("any_work") and sight.for_oneself and not sight.question and wants_work(sight) >= STRONG:
         return None
     if sight.has("later") and not sight.attached and not sight.links:
         return Verdict(Kind.ENQUIRY, ("later", "asks_about_post", "question_mark"))
@@ -682,7 +704,7 @@ def _only_other_papers(sight: Sight) -> bool:
 
 
 def _what_came(sight: Sight) -> Verdict | None:
-    if sight.familiar or sight.institution:
+    if sight.familiar or sight.institution or sight.other_goal:
         return Verdict(Kind.OTHER, ("somebody_else",))
     if sight.score(Speaks.APPLICATION) < FAIR:
         return None
@@ -704,6 +726,8 @@ _RECRUITING = re.compile(
 
 def _thin(sight: Sight) -> Verdict | None:
     """What a person must look at: a letter or a word of candidature that nothing goes with, a scan without a word."""
+    if sight.institution and not sight.attached and not first_person(sight):
+        return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
     if papers_weight(sight):
         return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
     if sight.score(Speaks.APPLICATION) >= FAIR:
@@ -713,7 +737,8 @@ def _thin(sight: Sight) -> Verdict | None:
     if recruits and _RECRUITING.search(fold(f"{sight.subject}\n{sight.own[:2000]}")):
         return doubt("une personne parle d’un recrutement, sans que l’on sache ce qu’elle demande")
     opaque = [piece for piece in _unreadable(sight) if piece.document.state in _OPAQUE]
-    if opaque and not sight.own.strip() and not sight.score(Speaks.OTHER):
+    little = len(sight.own.split()) < _NOTE and (sight.private_sender or not sight.own.strip())
+    if opaque and little and not sight.score(Speaks.OTHER) and not sight.institution:
         return doubt("un document que personne n’a pu lire, sans un mot d’explication", "unreadable")
     return None
 
