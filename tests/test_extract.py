@@ -355,7 +355,7 @@ def test_a_scan_is_read_where_tesseract_is_asked(octets: bytes) -> None:
     assert found.images >= 1
 
 
-@pytest.mark.skipif(ocr.tesseract() is None or not ocr._upright(), reason="tesseract with osd is not installed")
+@pytest.mark.skipif(ocr.tesseract() is None or not ocr._installed("osd"), reason="tesseract with osd is not installed")
 @pytest.mark.parametrize("turned", [90, 180, 270])
 def test_a_page_that_was_fed_sideways_is_turned(turned: int) -> None:
     found = _extract(making.picture(LINES * 4, turned=turned), ocr_pages=1)

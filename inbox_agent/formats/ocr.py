@@ -51,11 +51,6 @@ def _language() -> str:
     return "fra" if _installed("fra") else "eng"
 
 
-def _upright() -> tuple[str, ...]:
-    """A page that was photographed or fed sideways is turned first (--psm 1), for a third of the time more."""
-    return ("--psm", "1") if _installed("osd") else ()
-
-
 @dataclass(slots=True)
 class _State:
     """What this process has spent on the message at hand, and the pipes to who runs the program."""
@@ -89,23 +84,35 @@ def recognise_page(picture: bytes, limits: Limits) -> str:
 
 
 def _run(picture: bytes, seconds: float) -> bytes:
-    """The text in French; once more where it is English, in which the French model reads "1" for "I"."""
-    begun = time.monotonic()
-    text = _read(picture, seconds, _language())
-    if _language() == "eng" or not _installed("eng") or not _is_english(text):
-        return text
-    return _read(picture, seconds - (time.monotonic() - begun), "eng") or text
+    """The text in French; again where there are no words, for the page may lie on its side or its head (--psm 1).
+
+    And again where it is English: the French model reads "1" for "I".
+    """
+    deadline = time.monotonic() + seconds
+    text, turned = _read(picture, seconds, _language()), False
+    if _installed("osd") and _share(text, _FRENCH + _ENGLISH) < _SMALL_WORDS:
+        upright = _read(picture, deadline - time.monotonic(), _language(), turn=True)
+        if turned := _share(upright, _FRENCH + _ENGLISH) > _share(text, _FRENCH + _ENGLISH):
+            text = upright
+    if _language() != "eng" and _installed("eng") and _share(text, _ENGLISH) > _share(text, _FRENCH):
+        text = _read(picture, deadline - time.monotonic(), "eng", turn=turned) or text
+    return text
 
 
-def _is_english(text: bytes) -> bool:
-    words = text.lower().split()
-    return sum(map(words.count, (b"the", b"and", b"of"))) > sum(map(words.count, (b"le", b"la", b"les", b"et", b"de")))
+_FRENCH = (b"le", b"la", b"les", b"et", b"de", b"des", b"du", b"en", b"\xc3\xa0", b"je")
+_ENGLISH = (b"the", b"and", b"of", b"to", b"in", b"for", b"my")
+_SMALL_WORDS = 0.05  # of all words; a list of jobs has 0.08, a page upside down 0.01.
 
 
-def _read(picture: bytes, seconds: float, language: str) -> bytes:
+def _share(text: bytes, words: tuple[bytes, ...]) -> float:
+    tokens = text.lower().split()
+    return sum(map(tokens.count, words)) / max(len(tokens), 1)
+
+
+def _read(picture: bytes, seconds: float, language: str, *, turn: bool = False) -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 a fixed program; the picture is its standard input
-            [tesseract() or "", "stdin", "stdout", "-l", language, *_upright()],
+            [tesseract() or "", "stdin", "stdout", "-l", language, *(("--psm", "1") if turn else ())],
             input=picture,
             capture_output=True,
             timeout=max(seconds, 0.0),
