@@ -25,7 +25,7 @@ _LABEL_MAX = 40  # characters; the longest label in the IANA registry has fewer
 # Charsets whose label is so often wrong that octets which are valid UTF-8 beyond ASCII are taken for UTF-8.
 _DOUBTFUL = frozenset(("ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-8", "utf-8-sig"))
 
-_LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
+_LINE_ENDS = re.compile("[\u2028\u2029\x85\x0b\x0c]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BLANKS = re.compile(r"[\s\x85]+")
@@ -44,7 +44,9 @@ def normal(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
 
 def clean_text(text: str) -> str:
     """Text of several lines: line feeds and tabs stay, every other control goes."""
-    text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.replace("\n", "").isprintable():
+        text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
     if text.isascii():
         return text
     return normal(_SURROGATES.sub("\ufffd", text))

@@ -194,6 +194,8 @@ def interleaved(boxes: Sequence[Box], width: float) -> float | None:
     """
     if len(boxes) < 12:  # noqa: PLR2004 too few lines to speak of columns
         return None
+    if _crossing_all(boxes, width) > len(boxes) * 0.05:  # Lines from margin to margin: nearly every page.
+        return None
     gutters = ((_crossing(boxes, width * step / 100), width * step / 100) for step in range(40, 61, 2))
     crossing, gutter = min(gutters)
     left = [box for box in boxes if box[2] <= gutter + _SLACK]
@@ -210,6 +212,12 @@ _SLACK = 2  # points that a letter may stand over
 
 def _crossing(boxes: Sequence[Box], x: float) -> int:
     return sum(left < x - _SLACK and right > x + _SLACK for left, _, right, _ in boxes)
+
+
+def _crossing_all(boxes: Sequence[Box], width: float) -> int:
+    """How many boxes cross every line that could be a gutter."""
+    first, last = width * 0.4 - _SLACK, width * 0.6 + _SLACK
+    return sum(left < first and right > last for left, _, right, _ in boxes)
 
 
 def _by_columns(text_page: Any, boxes: Sequence[Box], gutter: float) -> str:
