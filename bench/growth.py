@@ -203,6 +203,8 @@ _NUMBERS = {"id", "application_id", "message_id"}
 def multiply(folder: Path, server: Server, user: str, copies: int) -> None:
     """Every application so many times, in the store, the archive and the mailbox."""
     with closing(sqlite3.connect(folder / "state" / "journal.db")) as store, store:
+        # Copies for Sent are due a minute after a reply: those of the past were made.
+        store.execute("UPDATE acts SET state = 'done' WHERE state = 'pending'")
         last = max(store.execute(f"SELECT max(id) FROM {table}").fetchone()[0] or 0 for table in ("messages", "acts"))  # noqa: S608 - our own names
         for table, other in _OTHER.items():
             columns = [row[1] for row in store.execute(f"PRAGMA table_info({table})")]
