@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import select
 import shutil
 import struct
@@ -96,9 +97,11 @@ def _run(picture: bytes, seconds: float) -> bytes:
             text = upright
     if _language() != "eng" and _installed("eng") and _share(text, _ENGLISH) > _share(text, _FRENCH):
         text = _read(picture, deadline - time.monotonic(), "eng", turn=turned) or text
+        text = _BAR_FOR_I.sub(b"I", text)
     return text
 
 
+_BAR_FOR_I = re.compile(rb"(?<!\S)\|(?= [a-z])")  # "| would like"; a bar that parts is followed by a capital.
 _FRENCH = (b"le", b"la", b"les", b"et", b"de", b"des", b"du", b"en", b"\xc3\xa0", b"je")
 _ENGLISH = (b"the", b"and", b"of", b"to", b"in", b"for", b"my")
 _SMALL_WORDS = 0.05  # of all words; a list of jobs has 0.08, a page upside down 0.01.
