@@ -532,7 +532,7 @@ _COPIERS = frozenset(
 
 def _by_our_form(sight: Sight, shown: tuple[Evidence, ...]) -> Verdict:
     """What somebody wrote into a form of our web site."""
-    inside = verdict.of_a_person(sight)
+    inside = verdict.of_a_person(dataclasses.replace(sight, institution=False, private_sender=True))
     if inside.kind not in _PERSONAL:
         return Verdict(Kind.INTERNAL, ("staff_sender",), evidence=shown)
     notes = (*inside.notes, "reçue par un formulaire de notre site")

@@ -299,8 +299,9 @@ def _plainly_other(sight: Sight) -> Verdict | None:
 
 def _for_a_seat(sight: Sight) -> bool:
     """A candidature whose subject says that it is for a board, a council or a prize, and that speaks of no job."""
-    says = any(map(sight.in_subject, ("governance", "another_purpose")))
-    return says and sight.in_subject("subject_application") and not sight.has("the_job", "this_offer", "seeks_work")
+    seat = sight.in_subject("governance") and sight.hits["governance"].count > 1
+    says = seat or (sight.in_subject("another_purpose") and sight.in_subject("subject_application"))
+    return says and not sight.has("the_job", "this_offer", "seeks_work")
 
 
 def _seeks_work(sight: Sight) -> bool:
@@ -484,9 +485,12 @@ def _brings_a_letter(sight: Sight) -> bool:
 
 def _adds_to_it(sight: Sight, *, before: bool, pieces: tuple[Piece, ...]) -> bool:
     """Whether what is completed or corrected is an application."""
+    if sight.other_goal and not sight.has("the_job", "this_offer", "applied_before"):
+        return False
     if sight.has("encloses_papers", "subject_application"):
         return True
-    if sight.private_sender and sight.has("this_offer", "the_job") and wants_else(sight) < WEAK:
+    ours = sight.has("this_offer", "the_job") or "ma candidature" in sight.own.lower()
+    if sight.private_sender and ours and wants_else(sight) < WEAK:
         return True
     concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("mentions_post")
     return bool(concerned and (sight.attached or sight.answers or before or sight.links))
@@ -624,6 +628,9 @@ def _application(sight: Sight) -> Verdict:
     """An application by its pieces or its words, a doubt where they are thin, other mail where there is neither."""
     if not sight.papers and any(piece.document.state is DocumentState.REFUSED for piece in sight.attached):
         return _a_program(sight)
+    for_a_job = sight.has("the_job", "this_offer", "applies", "spontaneous", "internship", "seeks_work")
+    if sight.other_goal and not sight.papers and not for_a_job:
+        return Verdict(Kind.OTHER, ("another_purpose",))
     return _by_papers(sight) or _by_words(sight) or _asking(sight) or _thin(sight) or Verdict(Kind.OTHER)
 
 
@@ -668,6 +675,9 @@ def _for_what(sight: Sight) -> Verdict:
         and other >= FAIR
         and (wants < FAIR or (plainly and other > wants) or (colleague and other >= wants))
     ):
+        return Verdict(Kind.OTHER, because)
+    asked = sight.other_goal or any(cue not in _BUSINESS for cue in because)
+    if asked and not says_why(sight):
         return Verdict(Kind.OTHER, because)
     if because:
         return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
