@@ -248,10 +248,12 @@ def see(
 
 def is_public(domain: str) -> bool:
     """Whether anybody can have an address there: by the provider's name, under any top-level domain."""
-    return domain in PUBLIC_DOMAINS or any(label in _PROVIDERS for label in domain.split(".")[-3:-1])
+    labels = domain.split(".")
+    name = labels[-3] if len(labels) > 2 and labels[-2] in ("co", "com") else labels[-2] if len(labels) > 1 else ""  # noqa: PLR2004
+    return domain in PUBLIC_DOMAINS or name in _PROVIDERS
 
 
-_PROVIDERS = frozenset(label for domain in PUBLIC_DOMAINS if len(label := domain.split(".")[-2]) > 4)  # noqa: PLR2004
+_PROVIDERS = frozenset(label for domain in PUBLIC_DOMAINS if len(label := domain.split(".")[-2]) > 3)  # noqa: PLR2004
 
 
 def is_institution(address: Address, no_names: Collection[str], shared: Collection[str]) -> bool:

@@ -175,6 +175,8 @@ def wants_else(sight: Sight) -> float:
 
 def _weight_against(sight: Sight, cue: str) -> float:
     hit = sight.hits[cue]
+    if cue == "agency_sender" and sight.private_sender:
+        return 0.0  # "RH" at a public provider is nobody's office.
     in_passing = bool(sight.cvs) and cue in _OF_WORK and _said_once(sight, cue) and not sight.institution
     return hit.cue.weight * ((0.4 if sight.private_sender else 0.7) if in_passing else 1.0)
 
@@ -418,7 +420,7 @@ def _of_several(sight: Sight) -> Verdict | None:
         return None
     if not (sight.several_owners or sight.institution):
         return None  # Two of one person are two versions.
-    other = not sight.private_sender and sight.has("another_purpose", "agency")
+    other = not sight.private_sender and (sight.has("another_purpose", "agency") or sight.other_goal is not None)
     if (sight.institution or other) and not declares(sight, "applies"):
         return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
     return doubt("les CV de plusieurs personnes en un seul message", "cv")
@@ -629,7 +631,8 @@ def _application(sight: Sight) -> Verdict:
     if not sight.papers and any(piece.document.state is DocumentState.REFUSED for piece in sight.attached):
         return _a_program(sight)
     for_a_job = sight.has("the_job", "this_offer", "applies", "spontaneous", "internship", "seeks_work")
-    if sight.other_goal and not sight.papers and not for_a_job:
+    came = sight.cvs or any(piece.document.part != BODY_PART for piece in sight.letters)
+    if sight.other_goal and not came and not for_a_job:
         return Verdict(Kind.OTHER, ("another_purpose",))
     return _by_papers(sight) or _by_words(sight) or _asking(sight) or _thin(sight) or Verdict(Kind.OTHER)
 
@@ -730,7 +733,8 @@ def _asking(sight: Sight) -> Verdict | None:
 
 _RECRUITING = re.compile(
     r"(?<!d')(?<!d’)\bentretiens?\b|\bjury\b|\bconvocation\b|\brecrutements?\b|\bmon dossier\b|\bembauch|\bpostul"
-    r"|\bma (?:candidature|demande du|lettre de motivation)\b|\bmon cv\b|\bmy (?:application|cv)\b|\bmot de passe\b"
+    r"|\bma (?:candidature|demande du|lettre de motivation)\b|\b(?:mon|le|du) cv\b|\bmy (?:application|cv)\b"
+    r"|\bmot de passe\b"
 )
 
 
