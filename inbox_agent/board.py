@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -100,8 +101,11 @@ class Panel:
 
 
 def render_board(view: Board, templates: Templates) -> bytes:
-    """The whole file, UTF-8. Cost: about 0.2 s for 2,000 applications."""
-    return templates.render("fr/board.html.j2", view, **variables(view, templates)).encode()
+    """The whole file, UTF-8. Cost: about 0.2 s for 2,000 applications; of 10,000 the text alone would be 50 MB."""
+    written = BytesIO()
+    for piece in templates.pieces("fr/board.html.j2", view, **variables(view, templates)):
+        written.write(piece.encode())
+    return written.getvalue()
 
 
 def variables(view: Board, templates: Templates) -> dict[str, Any]:

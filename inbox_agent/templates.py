@@ -33,7 +33,7 @@ from inbox_agent.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from _typeshed import DataclassInstance
@@ -63,8 +63,12 @@ class Templates:
 
     def render(self, name: str, values: DataclassInstance, **more: Any) -> str:
         """Render with the fields of `values` (and `more`) as variables. Raises jinja2.TemplateError."""
+        return "".join(self.pieces(name, values, **more))
+
+    def pieces(self, name: str, values: DataclassInstance, **more: Any) -> Iterator[str]:
+        """The same, one piece after the other, for what is large."""
         fields = {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
-        return self.environment.get_template(name).render(fields, **more)
+        return self.environment.get_template(name).generate(fields, **more)
 
 
 def load_templates(folder: Path | None = None) -> Templates:
