@@ -11,49 +11,29 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from configuring import configuration, keep_secret
+
 if TYPE_CHECKING:
     from typing import Self
 
 _HERE = Path(__file__).parent
-_CONFIG = """
-state = "state"
-first_run = "{first_run}"
-[organisation]
-name = "Villes au Carré"
-address = "marienoelle.pinson@villesaucarre.org"
-[[mailboxes]]
-name = "direction"
-poll_seconds = {poll_seconds}
-[mailboxes.imap]
-host = "127.0.0.1"
-port = {imap}
-tls = "none"
-user = "{user}"
-password = {{ file = "password" }}
-[smtp]
-host = "127.0.0.1"
-port = {smtp}
-tls = "none"
-[replies]
-mode = "send"
-answer_since = 2024-01-01
-per_hour = 10000
-per_day = 100000
-[archive]
-root = "archive"
-[digest]
-to = ["helene.dugue@villesaucarre.org"]
-"""
 
 
 def install(  # noqa: PLR0913 - what an installation is made of, by name
     folder: Path, *, imap: int, user: str, password: str, smtp: int, first_run: str = "all", poll_seconds: int = 60
 ) -> None:
     """Configuration, secret and archive; two readers, replies sent, rules as they ship."""
-    (folder / "password").touch(mode=0o600)
-    (folder / "password").write_text(password)
     (folder / "archive").mkdir()
-    config = _CONFIG.format(imap=imap, user=user, smtp=smtp, first_run=first_run, poll_seconds=poll_seconds)
+    config = configuration(
+        address="marienoelle.pinson@villesaucarre.org",
+        top=f'first_run = "{first_run}"',
+        mailbox=f"poll_seconds = {poll_seconds}",
+        imap=f'port = {imap}\ntls = "none"\nuser = "{user}"\n{keep_secret(folder, "password", password)}',
+        smtp=f'port = {smtp}\ntls = "none"',
+        replies="per_hour = 10000\nper_day = 100000",
+        digest=["helene.dugue@villesaucarre.org"],
+    )
     (folder / "config.toml").write_text(config)
 
 

@@ -31,6 +31,7 @@ from inbox_agent.rules import load_rules
 
 import making
 import papers
+from configuring import configuration, keep_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,35 +70,6 @@ reference = "COMPTA-24"
 keywords = ["comptable", "comptabilité", "paie"]
 """,
 }
-_CONFIG = """
-state = "state"
-rules = "rules"
-first_run = "all"
-{top}
-[organisation]
-name = "Villes au Carré"
-address = "marienoelle.pinson@villesaucarre.org"
-[[mailboxes]]
-name = "direction"
-{mailbox}
-[mailboxes.imap]
-host = "127.0.0.1"
-{imap}
-password = {{ file = "password" }}
-[smtp]
-host = "127.0.0.1"
-port = {smtp}
-tls = "none"
-[replies]
-mode = "{mode}"
-answer_since = 2024-01-01
-{replies}
-[archive]
-root = "archive"
-[digest]
-to = ["marienoelle.pinson@villesaucarre.org", "helene.dugue@villesaucarre.org"]
-{sections}
-"""
 
 
 @dataclass
@@ -315,22 +287,22 @@ def association(
     for name, text in _OFFERS.items():
         more = offer if name == OFFER else ""
         (folder / "rules" / "offers" / f"{name}.toml").write_text(text + more, encoding="utf-8")
-    password = folder / "password"
-    password.touch(mode=0o600)
-    password.write_text(_PASSWORD if dovecot is None else "fresh")
+    secret = keep_secret(folder, "password", _PASSWORD if dovecot is None else "fresh")
     user = DIRECTRICE if dovecot is None else f"m{uuid4().hex[:10]}@fresh.test"
     before, clock = installing._readers, installing.SystemClock
     installing._readers = lambda config, offers, staff: InProcessReaders(config.rules_folder, offers, staff)
     try:
         with demo_servers({DIRECTRICE: _PASSWORD, SECRETARY: _PASSWORD}) as servers:
-            text = _CONFIG.format(
-                imap=_imap_lines(servers, dovecot, user),
-                smtp=servers.smtp_port,
+            text = configuration(
+                address=DIRECTRICE,
+                imap=f"{_imap_lines(servers, dovecot, user)}\n{secret}",
+                smtp=f'port = {servers.smtp_port}\ntls = "none"',
+                digest=[DIRECTRICE, SECRETARY],
                 mode=mode,
                 replies=replies,
                 mailbox=mailbox,
                 sections=sections,
-                top=top,
+                top=f'rules = "rules"\nfirst_run = "all"\n{top}',
             )
             (folder / "config.toml").write_text(text, encoding="utf-8")
             made = Association(folder, servers, HeldClock(), dovecot, user)

@@ -30,6 +30,7 @@ from aiosmtpd.smtp import SMTP
 from imapclient import IMAPClient
 from inbox_agent.shipped import shipped
 
+from configuring import configuration, keep_secret
 from program import Program
 from servers.dovecot import free_ports
 
@@ -43,50 +44,15 @@ SAMPLES = Path(__file__).parent.parent / "inbox_agent" / "demo_messages"
 SEED = int(os.environ.get("INBOX_AGENT_SEED", "2024"))
 DRAWN = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
 _USERS = itertools.count(1)
-_CONFIG = """\
-state = "state"
-rules = "rules"
-first_run = "all"
 
-[organisation]
-name = "Villes au Carré"
-address = "{organisation}"
 
-[[mailboxes]]
-name = "direction"
-idle = false
-poll_seconds = 5
-max_message_mb = {largest}
-[mailboxes.imap]
-host = "127.0.0.1"
-port = {imap}
-tls = "none"
-user = "{user}"
-password = {{ file = "password" }}
-
-[smtp]
-host = "127.0.0.1"
-port = {smtp}
-{submission}
-answer_seconds = 10
-
-[replies]
-mode = "send"
-answer_since = {since}
-{replies}
+_SECTIONS = """\
+at = "00:00"
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 [reader]
 workers = 1
-
-[archive]
-root = "archive"
-
-[digest]
-to = ["{director}"]
-at = "00:00"
-days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 """
-
 
 # What a reply's fate may rest on (section "The window" of docs/reliability.md).
 SCENARIOS = {
@@ -234,9 +200,7 @@ class Laboratory:
         deadline = datetime.now(UTC).date() - timedelta(days=3)
         offer = offer.replace("deadline = 2024-02-15", f"deadline = {deadline}")
         (offers / "charge-de-mission-2024.toml").write_text(offer, encoding="utf-8")
-        password = self.folder / "password"
-        password.touch(mode=0o600)
-        password.write_text(self.password)
+        keep_secret(self.folder, "password", self.password)
         self.write_config()
 
     @property
@@ -245,17 +209,17 @@ class Laboratory:
 
     def write_config(self) -> None:
         since: date = datetime.now(UTC).date() - timedelta(days=60)
+        secret = 'password = { file = "password" }'
         self.config.write_text(
-            _CONFIG.format(
-                director=DIRECTOR,
-                organisation=self.organisation,
-                submission=self.submission,
-                largest=self.largest,
-                imap=self.imap_port or self.dovecot.imap,
-                smtp=self.smtp_port or self.sink.port,
-                user=self.user,
-                since=since,
+            configuration(
+                address=self.organisation,
+                mailbox=f"idle = false\npoll_seconds = 5\nmax_message_mb = {self.largest}",
+                imap=f'port = {self.imap_port or self.dovecot.imap}\ntls = "none"\nuser = "{self.user}"\n{secret}',
+                smtp=f"port = {self.smtp_port or self.sink.port}\n{self.submission}\nanswer_seconds = 10",
+                since=since.isoformat(),
                 replies=self.replies,
+                digest=[DIRECTOR],
+                sections=_SECTIONS,
             ),
             encoding="utf-8",
         )

@@ -13,11 +13,14 @@ from uuid import uuid4
 from imapclient import IMAPClient
 from inbox_agent.adapters.connection import tls_context
 
+from configuring import configuration, keep_secret
+
 if TYPE_CHECKING:
     from servers.dovecot import Dovecot
     from servers.postfix import Postfix
 
 MESSAGES = Path(__file__).parent.parent / "inbox_agent" / "demo_messages"
+DIRECTOR = "director@lab.test"
 OFFER = """
 id = "charge-de-mission-2024"
 title = "Chargé·e de mission questions urbaines et territoriales"
@@ -26,36 +29,6 @@ in_copy = ["helene.dugue@villesaucarre.org"]
 deadline = 2024-02-15
 required = ["cv", "letter"]
 keywords = ["chargé de mission", "politique de la ville", "renouvellement urbain"]
-"""
-CONFIG = """
-state = "state"
-rules = "rules"
-first_run = "all"
-{top}[organisation]
-name = "Villes au Carré"
-address = "director@lab.test"
-[[mailboxes]]
-name = "direction"
-{mailbox}[mailboxes.imap]
-host = "127.0.0.1"
-port = {imaps}
-ca_file = "{ca}"
-user = "{user}"
-password = {{ file = "imap-password" }}
-[smtp]
-host = "127.0.0.1"
-port = {submission}
-tls = "starttls"
-ca_file = "{ca}"
-user = "director@lab.test"
-password = {{ file = "smtp-password" }}
-[replies]
-mode = "{mode}"
-answer_since = 2024-01-01
-[archive]
-root = "archive"
-[digest]
-to = ["secretary@lab.test"]
 """
 
 
@@ -71,17 +44,16 @@ class Association:
         (folder / "rules" / "offers").mkdir(parents=True)
         (folder / "rules" / "offers" / "offre.toml").write_text(OFFER, encoding="utf-8")
         (folder / "archive").mkdir()
-        for name, secret in (("imap-password", "fresh"), ("smtp-password", "dirpw")):
-            (folder / name).touch(mode=0o600)
-            (folder / name).write_text(secret)
-        text = CONFIG.format(
-            imaps=dovecot.imaps,
-            submission=postfix.submission,
-            ca=dovecot.ca_file,
-            user=self.user,
+        imap = f'port = {dovecot.imaps}\nca_file = "{dovecot.ca_file}"\nuser = "{self.user}"'
+        smtp = f'port = {postfix.submission}\ntls = "starttls"\nca_file = "{dovecot.ca_file}"\nuser = "{DIRECTOR}"'
+        text = configuration(
+            address=DIRECTOR,
+            imap=f"{imap}\n{keep_secret(folder, 'imap-password', 'fresh')}",
+            smtp=f"{smtp}\n{keep_secret(folder, 'smtp-password', 'dirpw')}",
+            digest=["secretary@lab.test"],
             mode=mode,
             mailbox=mailbox,
-            top=top,
+            top=f'rules = "rules"\nfirst_run = "all"\n{top}',
         )
         (folder / "config.toml").write_text(text, encoding="utf-8")
 

@@ -18,7 +18,8 @@ from inbox_agent.installation import child_readers, staff_of
 from inbox_agent.offers import load_offers
 from inbox_agent.worker import queue_of
 
-from real_association import CONFIG, MESSAGES, OFFER
+from configuring import configuration
+from real_association import DIRECTOR, MESSAGES, OFFER
 from servers.dovecot import missing
 
 if TYPE_CHECKING:
@@ -46,9 +47,15 @@ def host(folder: Path, url: str) -> Path:
     (folder / "rules" / "offers").mkdir(parents=True)
     (folder / "state" / "scratch").mkdir(parents=True)
     (folder / "rules" / "offers" / "offre.toml").write_text(OFFER, encoding="utf-8")
-    top = f'[store]\nurl = "{url}"\n[reader]\nqueued = true\n'
-    values = {"imaps": 1, "submission": 1, "ca": "ca", "user": "u", "mode": "draft", "mailbox": "", "top": top}
-    (folder / "config.toml").write_text(CONFIG.format(**values), encoding="utf-8")
+    text = configuration(
+        address=DIRECTOR,
+        imap='user = "u"\npassword = { file = "password" }',
+        smtp="",
+        digest=[DIRECTOR],
+        mode="draft",
+        sections=f'[store]\nurl = "{url}"\n[reader]\nqueued = true\n',
+    )
+    (folder / "config.toml").write_text(text, encoding="utf-8")
     return folder / "config.toml"
 
 
