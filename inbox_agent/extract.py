@@ -189,8 +189,8 @@ _ENGLISH = frozenset(_ENGLISH_WORDS.split())
 def language_of(text: str) -> str | None:
     """Language by the small words: "fr", "en", None where there are too few to tell."""
     words = text[:20_000].lower().split()
-    french = sum(word in _FRENCH for word in words)
-    english = sum(word in _ENGLISH for word in words)
+    french = sum(map(_FRENCH.__contains__, words))
+    english = sum(map(_ENGLISH.__contains__, words))
     if max(french, english) < 3 or french == english:  # noqa: PLR2004 three words may be a name
         return None
     return "fr" if french > english else "en"

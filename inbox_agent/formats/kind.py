@@ -112,6 +112,7 @@ _SCRIPTS = frozenset(
     ]
 )
 _SHORTCUTS = frozenset(["gdoc", "gsheet", "gslides", "url", "webloc", "desktop", "website"])
+_BLANK = b"\x00 \t\r\n"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HTML = re.compile(
     rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title)\b", re.IGNORECASE | re.DOTALL
@@ -125,7 +126,7 @@ def format_of(octets: bytes, name: str | None, declared: str) -> tuple[Format, s
     """The format and its media type; `declared` stays where the octets do not tell better."""
     extension = (name or "").rpartition(".")[2].lower().strip() if "." in (name or "") else ""
     head = octets[:1024]
-    if not octets.strip(b"\x00 \t\r\n"):
+    if not head.strip(_BLANK) and not octets.strip(_BLANK):
         return Format.NOTHING, declared
     if b"%PDF-" in head and not _HTML.match(head):
         return Format.PDF, MEDIA_TYPES[Format.PDF]

@@ -53,9 +53,10 @@ def doubtful(text: str) -> bool:
     if len(text) < 200:  # noqa: PLR2004 too short to tell
         return False
     words = text.split()
-    mean = sum(map(len, words)) / max(len(words), 1)
-    blanks = 1 - sum(map(len, words)) / len(text)
-    single = sum(len(word) == 1 and word.isalpha() for word in words) / max(len(words), 1)
+    length = sum(map(len, words))
+    mean = length / max(len(words), 1)
+    blanks = 1 - length / len(text)
+    single = sum(word.isalpha() for word in words if len(word) == 1) / max(len(words), 1)
     return mean > _WORD_MEAN_MAX or blanks < _BLANKS_MIN or single > 0.4  # noqa: PLR2004 prose has 0.1
 
 
