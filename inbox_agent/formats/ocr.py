@@ -91,16 +91,20 @@ def _run(picture: bytes, seconds: float) -> bytes:
     """
     deadline = time.monotonic() + seconds
     text, turned = _read(picture, seconds, _language()), False
-    if _installed("osd") and _share(text, _FRENCH + _ENGLISH) < _SMALL_WORDS:
+    signs = len(text.split())
+    if signs >= _A_PAGE and _installed("osd") and _share(text, _FRENCH + _ENGLISH) < _SMALL_WORDS:
         upright = _read(picture, deadline - time.monotonic(), _language(), turn=True)
         if turned := _share(upright, _FRENCH + _ENGLISH) > _share(text, _FRENCH + _ENGLISH):
             text = upright
-    if _language() != "eng" and _installed("eng") and _share(text, _ENGLISH) > _share(text, _FRENCH):
+    english = _language() != "eng" and _share(text, _ENGLISH) > _share(text, _FRENCH)
+    if english and _installed("eng") and len(_NO_I.findall(text)) > 1:
         text = _read(picture, deadline - time.monotonic(), "eng", turn=turned) or text
         text = _BAR_FOR_I.sub(b"I", text)
     return text
 
 
+_A_PAGE = 20  # words or what looks like them; fewer are on a photo or a logo.
+_NO_I = re.compile(rb"(?<!\S)[1|!l4](?= [a-z])")  # "1 would like": as the French model reads it.
 _BAR_FOR_I = re.compile(rb"(?<!\S)\|(?= [a-z])")  # "| would like"; a bar that parts is followed by a capital.
 _FRENCH = (b"le", b"la", b"les", b"et", b"de", b"des", b"du", b"en", b"\xc3\xa0", b"je")
 _ENGLISH = (b"the", b"and", b"of", b"to", b"in", b"for", b"my")

@@ -104,7 +104,7 @@ def _pages(document: Any, limits: Limits) -> Content:
             drawn = drawn or bool(objects)
             pictures = [item for item in objects if item.type == _IMAGE]
             images += bool(pictures)
-            if objects and tried < limits.ocr_pages:
+            if (pictures or len(objects) > _CURVES) and tried < limits.ocr_pages:
                 tried += 1
                 text += _recognised(page, _scale(page, pictures), limits)
         texts.append(text)
@@ -144,14 +144,19 @@ def _each(document: Any, count: int) -> Iterator[Any]:
             page.close()
 
 
+_CURVES = 100  # objects; a page of letters drawn as curves has hundreds, a drawn logo a few.
+_PIXELS_MAX = 3600  # of the longer side: A4 at 300 dpi.
+
+
 def _scale(page: Any, pictures: list[Any]) -> float:
     """Pixels a point at which the widest picture keeps its own resolution, from 75 to 300 dpi; 200 dpi for drawings."""
+    most = _PIXELS_MAX / max(page.get_size())
     if not pictures:
-        return 200 / 72
+        return float(min(200 / 72, most))
     widest = max(pictures, key=lambda picture: picture.get_px_size()[0])
     left, bottom, right, top = widest.get_bounds()
     shown = min(max(right - left, top - bottom), max(page.get_size())) or max(page.get_size())
-    return float(min(max(max(widest.get_px_size()) / shown, 75 / 72), 300 / 72))
+    return float(min(max(max(widest.get_px_size()) / shown, 75 / 72), 300 / 72, most))
 
 
 def _recognised(page: Any, scale: float, limits: Limits) -> str:
