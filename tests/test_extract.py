@@ -28,6 +28,7 @@ LINES = (
 def _extract(
     octets: bytes, name: str | None = None, *, declared: str = "application/octet-stream", **more: int
 ) -> Extract:
+    ocr.begin()
     (found,) = extract(Attachment("2", name, declared, "attachment", None, octets), Limits(**more))
     return found
 
@@ -349,7 +350,7 @@ def test_outlook_containers_are_unsupported_without_the_extra(monkeypatch: pytes
 @pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")
 @pytest.mark.parametrize("octets", [making.scanned_pdf(LINES, pages=2), making.picture(LINES)], ids=["pdf", "png"])
 def test_a_scan_is_read_where_tesseract_is_asked(octets: bytes) -> None:
-    found = _extract(octets, ocr_pages=1)
+    found = _extract(octets, ocr_pages=1, ocr_seconds=100)
     assert found.state is DocumentState.READ
     assert "Expérience professionnelle" in found.text
     assert found.images >= 1
@@ -358,7 +359,7 @@ def test_a_scan_is_read_where_tesseract_is_asked(octets: bytes) -> None:
 @pytest.mark.skipif(ocr.tesseract() is None or not ocr._installed("osd"), reason="tesseract with osd is not installed")
 @pytest.mark.parametrize("turned", [90, 180, 270])
 def test_a_page_that_was_fed_sideways_is_turned(turned: int) -> None:
-    found = _extract(making.picture(LINES * 4, turned=turned), ocr_pages=1)
+    found = _extract(making.picture(LINES * 4, turned=turned), ocr_pages=1, ocr_seconds=100)
     assert "Expérience professionnelle" in found.text
 
 

@@ -318,7 +318,8 @@ def test_a_child_that_was_taken_over_gets_nowhere(read: Read, monkeypatch: pytes
 @pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")
 def test_a_child_that_may_run_nothing_reads_scans(spool: Path) -> None:
     scan = making.scanned_pdf(["Jeanne Dupont", "Expérience professionnelle", "2019 - 2023 Chargée de mission"])
-    children = ChildReaders(shipped("rules"), (), NOBODY, workers=1)
+    patient = ReaderLimits(ocr_seconds=50)  # Of a machine that has much else to do.
+    children = ChildReaders(shipped("rules"), (), NOBODY, limits=patient, workers=1)
     results = list(children.read([_spooled(spool, _application(name, (name, scan))) for name in ("1.pdf", "2.pdf")]))
     children.close()
     assert [[document.state for document in reading.documents] for reading in results] == [[DocumentState.READ]] * 2
