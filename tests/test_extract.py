@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import zipfile
 import zlib
@@ -365,6 +366,19 @@ def test_a_page_that_was_fed_sideways_is_turned(turned: int) -> None:
 
 def test_a_scan_stays_a_scan_when_no_time_is_left() -> None:
     assert _extract(making.scanned_pdf(LINES), ocr_pages=1, ocr_seconds=0).state is DocumentState.SCANNED
+
+
+def test_a_late_answer_is_never_taken_for_the_text_of_the_next_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, to_it = os.pipe()
+    from_it, texts = os.pipe()
+    monkeypatch.setattr(ocr, "_state", ocr._State(pipes=(to_it, from_it)))
+    monkeypatch.setattr(ocr, "tesseract", lambda: "tesseract")
+    for number, text in ((1, b"of somebody else"), (2, b"of this page")):
+        os.write(texts, ocr._ANSWER.pack(number, len(text)) + text)
+    ocr._state.asked = 1  # The first was given up.
+    assert ocr.recognise_page(b"P5", Limits(ocr_pages=1)) == "of this page"
+    for pipe in (pictures, to_it, from_it, texts):
+        os.close(pipe)
 
 
 def test_the_language_is_told_by_small_words() -> None:

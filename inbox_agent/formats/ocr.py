@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TEXT_MAX = 1_000_000  # octets of one page
-_QUESTION, _ANSWER = struct.Struct(">dI"), struct.Struct(">I")  # seconds and octets of a picture; octets of its text
+_QUESTION = struct.Struct(">IdI")  # its number, seconds, octets of the picture
+_ANSWER = struct.Struct(">II")  # the number of its question, octets of the text
 _DESCRIPTORS = 1024
 
 
@@ -58,6 +59,7 @@ class _State:
 
     seconds: float = 0.0
     pipes: tuple[int, int] | None = None  # where pictures go, where texts come from
+    asked: int = 0  # questions so far
 
 
 _state = _State()
@@ -164,22 +166,29 @@ def _be_alone_with(pictures: int, texts: int) -> None:
 def _serve() -> bool:
     """Answer one question; False at the end."""
     try:
-        seconds, length = _QUESTION.unpack(_exactly(0, _QUESTION.size))
+        number, seconds, length = _QUESTION.unpack(_exactly(0, _QUESTION.size))
         text = _run(_exactly(0, length), seconds)
-        _write(1, _ANSWER.pack(len(text)) + text)
+        _write(1, _ANSWER.pack(number, len(text)) + text)
     except (EOFError, OSError):
         return False
     return True
 
 
 def _asked(pipes: tuple[int, int], picture: bytes, seconds: float) -> bytes:
-    """The text of a picture from the other process. Raises EOFError, OSError; the pipes are of no use then."""
+    """The text of a picture from the other process. Raises EOFError, OSError.
+
+    An answer that was given up for late is still in the pipe: it belongs to another page, perhaps of somebody else.
+    """
     to_it, from_it = pipes
-    _write(to_it, _QUESTION.pack(seconds, len(picture)) + picture)
-    if not select.select([from_it], [], [], seconds + 1)[0]:
-        raise TimeoutError
-    (length,) = _ANSWER.unpack(_exactly(from_it, _ANSWER.size))
-    return _exactly(from_it, min(length, _TEXT_MAX))
+    _state.asked += 1
+    deadline = time.monotonic() + seconds + 1
+    _write(to_it, _QUESTION.pack(_state.asked, seconds, len(picture)) + picture)
+    while select.select([from_it], [], [], max(deadline - time.monotonic(), 0))[0]:
+        number, length = _ANSWER.unpack(_exactly(from_it, _ANSWER.size))
+        text = _exactly(from_it, length)
+        if number == _state.asked:
+            return text
+    raise TimeoutError
 
 
 def _exactly(pipe: int, length: int) -> bytes:
