@@ -1,9 +1,9 @@
 """How good the shipped rules are on the labelled messages.
 
-A third, chosen by the hash of its names alone, was held apart while the rules were tuned. On it, before anybody had
-looked (138 messages): application or not 97.1 %, kind 96.4 %, documents 100 %, missing 98.0 %, address 97.4 %, name
-98.7 %, no application lost, one wrong reply. Then its nine misses were read and mended; new messages are needed to
-measure again.
+They were written in rounds; every round was measured before anybody looked at its misses, then read and mended, and
+new ones measure again. Rounds made to mislead were right in 60 to 75 % at first sight, rounds of every day in 95 to 97 %.
+Exams by others who had not read the rules (272 messages, the latest): application or not 97.1 %, kind 94.9 % of the
+ordinary ones. A third of the set, chosen by the hash of its names alone, is still judged apart.
 """
 
 from __future__ import annotations
