@@ -1181,7 +1181,8 @@ _KNOWN_UIDS = sa.select(messages.c.uid).where(
 _RENUMBERED = (
     sa.select(messages.c.sha256, messages.c.id)
     .where(
-        messages.c.mailbox == sa.bindparam("mailbox"),
+        # Not by the index of mailboxes, which SQLite would walk from end to end.
+        messages.c.mailbox.concat("") == sa.bindparam("mailbox"),
         messages.c.uidvalidity != sa.bindparam("uidvalidity"),
         messages.c.sha256.in_(sa.bindparam("sums", expanding=True)),
         messages.c.folder.is_(None),

@@ -530,7 +530,8 @@ def _rows_of(installation: Installation, name: str, hashes: Sequence[str]) -> di
     with installation.journal.snapshot() as connection:
         for start in range(0, len(hashes), _AT_ONCE):
             some = hashes[start : start + _AT_ONCE]
-            query = sa.select(messages).where(messages.c.mailbox == name, messages.c.sha256.in_(some))
+            # Not by the index of mailboxes, which SQLite would walk from end to end.
+            query = sa.select(messages).where(messages.c.mailbox.concat("") == name, messages.c.sha256.in_(some))
             for row in connection.execute(query.order_by(messages.c.id)):
                 found.setdefault(row.sha256, []).append(row)
     return found
