@@ -104,7 +104,28 @@ def _label(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
     if not isinstance(label, dict) or label.get("kind") not in kinds:
         faults.append(Fault(str(path), "kind", "is missing or unknown", f"Write one of {', '.join(kinds)}."))
         return None
-    return label
+    wrong = [key for key, sound in _SOUND.items() if label.get(key) is not None and not sound(label[key])]
+    faults += [Fault(str(path), key, "has another shape than explain's", _SHAPES[key]) for key in wrong]
+    return None if wrong else label
+
+
+_TEXTS = ("offer", "timing", "reply")
+_SHAPES = {
+    **dict.fromkeys(_TEXTS, "Write a text or null."),
+    "missing": 'Write a list of kinds, as ["letter"].',
+    "documents": 'Write a list of objects, as [{"kind": "cv"}].',
+    "candidate": 'Write an object, as {"name": "Jeanne Dupont", "address": "jeanne@example.org"}.',
+}
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(_TEXTS, lambda value: isinstance(value, str)),
+    "missing": lambda value: isinstance(value, list) and all(isinstance(kind, str) for kind in value),
+    "documents": lambda value: (
+        isinstance(value, list) and all(isinstance(one, dict) and isinstance(one.get("kind"), str) for one in value)
+    ),
+    "candidate": lambda value: (
+        isinstance(value, dict) and all(isinstance(value.get(key), str | None) for key in ("name", "address"))
+    ),
+}
 
 
 def compare(expected: dict[str, Any], found: dict[str, Any]) -> dict[str, bool]:
@@ -123,8 +144,10 @@ def compare(expected: dict[str, Any], found: dict[str, Any]) -> dict[str, bool]:
         right["missing"] = sorted(expected["missing"]) == sorted(found.get("missing") or [])
     if expected.get("candidate") is not None:
         candidate = found.get("candidate") or {}
-        right["address"] = expected["candidate"]["address"] == candidate.get("address")
-        right["name"] = _same_name(expected["candidate"]["name"], candidate.get("name") or "")
+        if address := expected["candidate"].get("address"):
+            right["address"] = address == candidate.get("address")
+        if name := expected["candidate"].get("name"):
+            right["name"] = _same_name(name, candidate.get("name") or "")
     if "reply" in expected:
         right["reply"] = expected["reply"] == (found.get("reply") or {}).get("template")
     return right

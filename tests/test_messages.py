@@ -9,6 +9,7 @@ ordinary ones. A third of the set, chosen by the hash of its names alone, is sti
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -40,8 +41,8 @@ def evaluation() -> Evaluation:
     return evaluate(MESSAGES, explainer())
 
 
-def explainer():
-    rules, offers = load_rules(shipped("rules")), load_offers(MESSAGES / "rules")
+def explainer(folder=MESSAGES / "rules"):
+    rules, offers = load_rules(shipped("rules")), load_offers(folder)
     policy = Policy(offers, Staff.of(offers))
 
     def explain(path):
@@ -119,6 +120,16 @@ def test_a_report_names_every_miss_and_the_confusion(tmp_path):
     assert "kind                    0.0 %" in said
     assert 'kind: expected "other", found "application"' in said
     assert "replies to what is no application: complete-tours" in said
+
+
+def test_a_label_of_another_shape_is_named_and_what_is_left_out_is_not_judged(tmp_path):
+    message = (MESSAGES / "advert-fair.eml").read_bytes()
+    for name, label in (("a", {"candidate": {"name": None}}), ("b", {"missing": "cv"}), ("c", {"documents": ["cv"]})):
+        (tmp_path / f"{name}.eml").write_bytes(message)
+        (tmp_path / f"{name}.json").write_text(json.dumps({"kind": "bulk", **label}))
+    with pytest.raises(ConfigError) as raised:
+        evaluate(tmp_path, explainer())
+    assert [fault.place for fault in raised.value.faults] == ["missing", "documents"]
 
 
 def test_every_label_that_cannot_be_read_is_reported(tmp_path):
