@@ -72,7 +72,7 @@ def run_pass(now: Pass) -> int:
     """
     installation = now.installation
     # A store that refused in the middle of a pass left what was claimed.
-    installation.journal.recover(frozenset({now.name}))
+    installation.journal.recover(installation.holding.held())
     check_plausible(installation)
     mailbox, folder = now.account.mailbox, now.account.folder
     state = mailbox.select(folder)

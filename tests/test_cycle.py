@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from inbox_agent import cycle, fetch, outbox
+from inbox_agent.decision import Act, ActKind, ActState
 from inbox_agent.errors import TryAgainError
 from inbox_agent.journal import MAX_ATTEMPTS
 
@@ -51,6 +52,18 @@ def test_a_bug_of_ours_keeps_its_message_for_a_person_and_harms_no_other(villes,
     assert (ledger.filed, ledger.quarantined, ledger.pending, ledger.balances) == (1, 1, 0, True)
     assert len(villes.replies) == 1
     assert len(villes.folders()["Candidatures/À vérifier"]) == 1
+
+
+def test_a_report_that_was_claimed_when_the_store_refused_goes_out_with_the_next_pass(villes):
+    octets = b"Subject: x\r\n\r\nx\r\n"
+    payload = {"template": "digest", "envelope_from": DIRECTRICE}
+    with villes.journal.transaction("test") as write:
+        write.plan([Act(ActKind.SEND, "digest:x", payload, octets, "staff@example.org", "<d@x>")], None, None)
+    (claimed,) = villes.journal.claim(villes.journal.due())
+
+    villes.run_pass()
+
+    assert villes.journal.act(claimed.id).state is ActState.DONE
 
 
 def test_after_the_kill_switch_a_person_may_have_everybody_answered(tmp_path):
