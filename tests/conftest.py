@@ -10,8 +10,7 @@ pytest_plugins = ["servers.dovecot", "servers.postfix", "servers.postgresql", "s
 
 
 def pytest_collection_modifyitems(config, items):
-    """Hours of it are for who asks by name: `-m soak`. The soak of minutes comes first, beside all the others."""
-    items.sort(key=lambda item: item.path.name != "test_soak.py")
+    """Hours of it are for who asks by name: `-m soak`."""
     if config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("soak")]
