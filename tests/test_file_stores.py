@@ -11,6 +11,7 @@ from inbox_agent.errors import FileStoreError
 
 from servers.archives import PASSWORD, USER
 from servers.archives import s3 as s3  # noqa: PLC0414 # Fixtures.
+from servers.archives import source as source  # noqa: PLC0414
 from servers.archives import webdav as webdav  # noqa: PLC0414
 
 pytestmark = pytest.mark.timeout(120)
@@ -30,13 +31,6 @@ def files(request, tmp_path):
     files = remote_files(server.fresh(), USER, lambda: PASSWORD)
     yield files
     files.close()
-
-
-@pytest.fixture
-def source(tmp_path):
-    path = tmp_path / "1.bin"
-    path.write_bytes(b"%PDF-1.7 octets")
-    return path
 
 
 def test_a_file_is_put_under_its_name(files, source):

@@ -13,6 +13,8 @@ import pytest
 from inbox_agent.adapters.files import LocalFiles
 from inbox_agent.errors import FileStoreError
 
+from servers.archives import source as source  # noqa: PLC0414 # A fixture.
+
 TARGET = PurePosixPath("charge-de-mission-2024/2024-02-13_DUPONT-Jeanne_0a1b2c/CV_DUPONT-Jeanne.pdf")
 
 
@@ -26,13 +28,6 @@ def root(tmp_path):
 @pytest.fixture
 def files(root):
     return LocalFiles(root)
-
-
-@pytest.fixture
-def source(tmp_path):
-    path = tmp_path / "1.bin"
-    path.write_bytes(b"%PDF-1.7 octets")
-    return path
 
 
 @pytest.fixture

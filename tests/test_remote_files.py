@@ -17,6 +17,7 @@ from inbox_agent.errors import FileStoreError, TryAgainError
 from real_association import MESSAGES, Association
 from servers.archives import PASSWORD, USER
 from servers.archives import s3 as s3  # noqa: PLC0414 # Fixtures.
+from servers.archives import source as source  # noqa: PLC0414
 from servers.archives import webdav as webdav  # noqa: PLC0414
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -36,13 +37,6 @@ def at():
     yield opening
     for files in opened:
         files.close()
-
-
-@pytest.fixture
-def source(tmp_path):
-    path = tmp_path / "1.bin"
-    path.write_bytes(b"%PDF-1.7 octets")
-    return path
 
 
 def every_verb(files, source):

@@ -137,3 +137,11 @@ def s3():
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file as a reader left it, to be put into an archive."""
+    path = tmp_path / "1.bin"
+    path.write_bytes(b"%PDF-1.7 octets")
+    return path
