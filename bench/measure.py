@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _ROOTS = ("cpuacct", "cpu,cpuacct", "unified", ".")  # beneath /sys/fs/cgroup, the first that can be used
-_PATIENCE = 900  # seconds for one run
+_PATIENCE = 3600  # seconds for one run; 10,000 messages on a loaded machine take half of it
 _SAMPLES_APART = 0.2  # seconds; reading the memory of a process of 60 MB takes 1 ms
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
