@@ -39,6 +39,7 @@ BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything, a lett
 LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and theses have more.
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
+GREETING_WORDS, SIGNATURE_WORDS, SIGNED_WITHIN = 8, 4, 2  # words of such lines, lines below a letter
 TOP_OF_CV, FOOT_OF_CV = 5, 3  # lines that say whose a CV is.
 NAME_ALONE = 0.25  # a name without an address proves little.
 TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
@@ -147,8 +148,15 @@ def classify(  # noqa: PLR0913 what is known of one document, all by keyword
         return Classified(DocumentKind.OTHER, (Evidence("refused", "never opened: its name proves nothing", 1.0),), 1.0)
     passage = read_passage(text)
     scanty = passage.count < vocabulary.few_words and (images > 0 or state is not DocumentState.READ)
-    if passage.count < NOTHING_WORDS or scanty:
-        return _by_name(look, vocabulary)
+    read = _by_content(passage, look, vocabulary) if passage.count >= NOTHING_WORDS else None
+    if read and not scanty:
+        return read
+    if read and read.kind is not DocumentKind.OTHER:  # A few words of a scan prove what it is, never what it is not.
+        return read
+    return _by_name(passage, look, vocabulary)
+
+
+def _by_content(passage: Passage, look: _Look, vocabulary: DocumentRules) -> Classified:
     sight = _Sight.of(passage, vocabulary)
     span = _letter_passage(passage)
     letter = _letter_score(passage, span, sight, look, vocabulary)
@@ -588,8 +596,9 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
     evidence += [
         _weigh("letter", shape, *_letter_shape(shape.name, core, part, look, rules))
         for shape in scale.shapes
-        if shape.name not in {"purposeless", "addressed_to_nobody"}
+        if shape.name not in {"framed", "purposeless", "addressed_to_nobody"}
     ]
+    evidence += _framed(passage, span, evidence, rules)
     evidence += _lacks(scale, evidence, core)
     discount = scale.trade_discount * _voice(evidence, scale)
     others = sight.anywhere + _findings(sight.possible.near, part)
@@ -599,11 +608,36 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.LETTER, scale)])
 
 
+def _framed(
+    passage: Passage, span: tuple[int, int], evidence: list[Evidence], rules: DocumentRules
+) -> Iterator[Evidence]:
+    """Who greets and signs in words of their own: a short line with a comma above what is said, a name below it."""
+    first, last = span
+    said = {"letter_salutation", "letter_closing"}.intersection(item.test for item in evidence)
+    if said or not passage.part(first, last).persons.you:
+        return
+    above, below = passage.lines[max(first - 1, 0) : first + 1], passage.lines[last : last + SIGNED_WITHIN]
+    found = [line.raw for line in above if line.length <= GREETING_WORDS and line.raw.endswith((",", "!"))][:1]
+    found += [line.raw for line in below if _is_signature(line)][:1]
+    if found:
+        shape = next(shape for shape in rules.letter.shapes if shape.name == "framed")
+        yield _weigh("letter", shape, len(found), _quote(found))
+
+
+def _is_signature(line: Line) -> bool:
+    """Whether the line is a name and nothing else: "Gaël", "Thibault Ngo"."""
+    if line.length > SIGNATURE_WORDS or not line.raw[0].isupper() or any(map(str.isdigit, line.raw)):
+        return False
+    return _opens_with_a_person(line) or (line.length == 1 and line.tokens[0] in GIVEN_NAMES)
+
+
 def _least_words(evidence: list[Evidence], scale: Scale, rules: DocumentRules) -> int:
     """How short a letter may be: between a salutation and a formula few words will do, if they argue."""
     weights = {item.test: item.weight for item in evidence}
     argued = weights.get("letter_argument", 0.0) / (_share(scale, "argument") or 1.0)
-    framed = {"letter_salutation", "letter_closing"} <= weights.keys() and argued >= ARGUED_AT_LEAST
+    framed = (
+        len({"letter_salutation", "letter_closing", "letter_framed"} & weights.keys()) > 1 and argued >= ARGUED_AT_LEAST
+    )
     return rules.least_framed_letter_words if framed else rules.least_letter_words
 
 
@@ -625,7 +659,7 @@ def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Ev
     """What a letter must not lack: what it is about, and someone to whom it is written."""
     weights = {item.test: item.weight for item in evidence}
     purpose = sum(weights.get(f"letter_{mark}", 0.0) for mark in ("wish", "reasons", "subject", "title"))
-    manners = {f"letter_{mark}" for mark in ("salutation", "closing", "subject", "title")} & weights.keys()
+    manners = {f"letter_{mark}" for mark in ("salutation", "closing", "framed", "subject", "title")} & weights.keys()
     for shape in scale.shapes:
         if shape.name == "purposeless":
             yield _weigh("letter", shape, max(0.0, 1 - purpose), "asks for no post and puts little forward")
@@ -839,7 +873,7 @@ def _name_evidence(named: frozenset[DocumentKind], kind: DocumentKind, scale: Sc
     return [Evidence("file_name", f"says {', '.join(sorted(named))}", weight)]
 
 
-def _by_name(look: _Look, rules: DocumentRules) -> Classified:
+def _by_name(passage: Passage, look: _Look, rules: DocumentRules) -> Classified:
     nothing_read = Evidence(
         "no_text",
         f"judged by name and look: state {look.state}, {look.pages or '?'} pages, {look.images} of them pictures",
@@ -848,7 +882,7 @@ def _by_name(look: _Look, rules: DocumentRules) -> Classified:
     if named := _kind_by_name(look.named):
         said = Evidence("file_name", f"“{look.name}” says {named}", 2.0)
         return Classified(named, (said, nothing_read), 0.85 if len(look.named) == 1 else 0.7)
-    kind, why = _kind_by_look(look, rules)
+    kind, why = _kind_by_look(passage, look, rules)
     return Classified(kind, (Evidence("look", why, 0.5), nothing_read), 0.4)
 
 
@@ -869,8 +903,11 @@ def _kind_by_name(named: frozenset[DocumentKind]) -> DocumentKind | None:
             return DocumentKind.LETTER
 
 
-def _kind_by_look(look: _Look, rules: DocumentRules) -> tuple[DocumentKind, str]:
-    """Without text and without a telling name: a page or two under a person's name are mostly the CV."""
+def _kind_by_look(passage: Passage, look: _Look, rules: DocumentRules) -> tuple[DocumentKind, str]:
+    """Without a telling name: two headings read of it, or a page or two under a person's name, are mostly the CV."""
+    headings = {section: heading for _, section, heading in _headings(passage, rules.headings)}
+    if len(headings) > 1:
+        return DocumentKind.CV, f"{_quote(headings.values())}: headings of a CV are nearly all that could be read"
     words = _words_of_name(look.name)
     if any(phrase.words in words for phrase in rules.names.application):
         kind = DocumentKind.LETTER if look.pages == 1 else DocumentKind.CV_AND_LETTER

@@ -76,6 +76,7 @@ SHAPES_OF_LETTER = (
     "addressed_to_nobody",
     "length",
     "place_and_date",
+    "framed",
     "of_another",
     "argument",
     "very_long",
