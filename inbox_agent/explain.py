@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mailbox
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -92,6 +91,8 @@ def _in_octets(name: str, octets: bytes) -> Iterator[Source]:
 
 
 def _in_mbox(name: str, path: Path) -> Iterator[Source]:
+    import mailbox  # noqa: PLC0415 - plan.py imports this module in the service
+
     box = mailbox.mbox(path, create=False)
     try:
         for number, key in enumerate(box.keys(), start=1):

@@ -25,7 +25,7 @@ from inbox_agent.offer import Offer, Staff
 from inbox_agent.offers import load_offers
 from inbox_agent.plan import Stationery
 from inbox_agent.reply import Organisation, Privacy
-from inbox_agent.templates import load_templates
+from inbox_agent.templates import templates_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -364,7 +364,7 @@ def _stationery(config: Config, journal: Journal) -> Stationery:
             contact=organisation.contact,
             next_steps=organisation.next_steps,
         ),
-        templates=load_templates(config.templates),
+        templates=templates_of(config.templates),
         sender=Address(organisation.address_name or organisation.name, organisation.address),
         reply_to=Address("", organisation.reply_to) if organisation.reply_to else None,
         key=_key(journal),

@@ -10,56 +10,38 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.ext import Extension
-from jinja2.lexer import Token, TokenStream
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from inbox_agent.errors import ConfigError, Fault
 from inbox_agent.shipped import shipped
-from inbox_agent.wording import (
-    clock_words,
-    count_words,
-    day_words,
-    enumeration,
-    french_spaces,
-    moment_words,
-    size_words,
-    spark,
-    thousands,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from _typeshed import DataclassInstance
+    from jinja2 import Environment
 
 _REMEDY = "Correct the template, or delete it to use the shipped one."
 TEXT_WIDTH = 72  # columns of a text part
 
 
-class _FrenchSpaces(Extension):
-    """Unbreakable spaces in the literal French text of text templates, never in a variable's value."""
-
-    def filter_stream(self, stream: TokenStream) -> TokenStream | Iterable[Token]:
-        if stream.name is None or not (stream.name.startswith("fr/") and stream.name.endswith(".txt.j2")):
-            return stream
-        return (
-            Token(token.lineno, "data", french_spaces(token.value)) if token.type == "data" else token
-            for token in stream
-        )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Templates:
-    """Compiled templates; `names` are those that can be rendered ("fr/late.txt.j2")."""
+    """Templates by name ("fr/late.txt.j2"), of the first folder that has one of that name.
 
-    environment: Environment
-    names: tuple[str, ...]
+    Each is compiled when it is first rendered: a service that has nothing to write does without Jinja2 (5 MB).
+    """
+
+    folders: tuple[Path, ...]
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Jinja2, with our filters."""
+        from inbox_agent.jinja import environment  # noqa: PLC0415 - see above
+
+        return environment(self.folders)
 
     def render(self, name: str, values: DataclassInstance, **more: Any) -> str:
         """Render with the fields of `values` (and `more`) as variables. Raises jinja2.TemplateError."""
@@ -71,11 +53,13 @@ class Templates:
         return self.environment.get_template(name).generate(fields, **more)
 
 
-def load_templates(folder: Path | None = None) -> Templates:
-    """Compile everything once; files of `folder` go before the shipped ones of the same name.
+def templates_of(folder: Path | None = None) -> Templates:
+    """Those of `folder` before the shipped ones of the same name; nothing is read yet."""
+    return Templates((*([folder] if folder is not None else []), shipped("templates")))
 
-    Raises ConfigError with every file that cannot be compiled.
-    """
+
+def load_templates(folder: Path | None = None) -> Templates:
+    """The same, all of them compiled. Raises ConfigError with every file that cannot be."""
     templates, faults = compiled(folder)
     if faults:
         raise ConfigError(faults)
@@ -83,42 +67,15 @@ def load_templates(folder: Path | None = None) -> Templates:
 
 
 def compiled(folder: Path | None = None) -> tuple[Templates, tuple[Fault, ...]]:
-    """See load_templates: those that can be compiled, and what is wrong with the others."""
-    folders = [*([folder] if folder is not None else []), shipped("templates")]
-    environment = _environment(FileSystemLoader([str(each) for each in folders]))
-    names = tuple(name for name in environment.list_templates() if name.endswith(".j2"))
-    wrong = {name: fault for name in names if (fault := _syntax_fault(environment, name)) is not None}
-    sound = (name for name in names if name not in wrong)
-    whole = tuple(name for name in sound if not name.rpartition("/")[2].startswith("_"))
-    return Templates(environment, whole), tuple(wrong.values())
-
-
-def _environment(loader: FileSystemLoader) -> Environment:
-    environment = ImmutableSandboxedEnvironment(
-        loader=loader,
-        undefined=StrictUndefined,
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
-        extensions=[_FrenchSpaces],
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        auto_reload=False,
-    )
-    environment.filters |= {
-        "day": day_words,
-        "clock": clock_words,
-        "moment": moment_words,
-        "count": count_words,
-        "thousands": thousands,
-        "size": size_words,
-        "spark": spark,
-        "enumeration": enumeration,
-        "percent_encoded": lambda text: quote(text, safe="@"),  # RFC 6068 wants the @ of an address as it is.
-    }
-    return environment
+    """See load_templates: all of them, and what is wrong with those that cannot be compiled."""
+    templates = templates_of(folder)
+    names = (name for name in templates.environment.list_templates() if name.endswith(".j2"))
+    return templates, tuple(fault for name in names if (fault := _syntax_fault(templates.environment, name)))
 
 
 def _syntax_fault(environment: Environment, name: str) -> Fault | None:
+    from jinja2 import TemplateError, TemplateSyntaxError  # noqa: PLC0415 - see Templates
+
     try:
         environment.get_template(name)
     except TemplateSyntaxError as error:
