@@ -92,7 +92,8 @@ def choose(
     `first` says that it is a first application: for what follows one, a guess would part it from its application.
     """
     texts = _texts(sight)
-    scored = sorted((_score(offer, texts, sight, rules) for offer in offers), key=lambda one: -one.total)
+    mailboxes = _mailboxes(sight)
+    scored = sorted((_score(offer, texts, mailboxes, rules) for offer in offers), key=lambda one: -one.total)
     if not scored:
         return Choice(None, (), tied=False, evidence=())
     likely = tuple(one.offer.id for one in scored if one.total > 0)
@@ -171,7 +172,15 @@ def _texts(sight: Sight) -> tuple[tuple[str, str, float], ...]:
     return tuple(places)
 
 
-def _score(offer: Offer, texts: tuple[tuple[str, str, float], ...], sight: Sight, rules: RecognitionRules) -> _Scored:
+def _mailboxes(sight: Sight) -> set[str]:
+    """Whom the message is addressed to, without what is added after a "+"."""
+    specs = {address.addr_spec for address in (*sight.message.to, *sight.message.cc, *sight.message.delivered_to)}
+    return {re.sub(r"\+[^@]*@", "@", spec) if "+" in spec else spec for spec in specs}
+
+
+def _score(
+    offer: Offer, texts: tuple[tuple[str, str, float], ...], mailboxes: set[str], rules: RecognitionRules
+) -> _Scored:
     evidence: list[Evidence] = []
     named = 0.0
     for finder in (_by_reference, _by_title, _by_keywords):
@@ -179,8 +188,6 @@ def _score(offer: Offer, texts: tuple[tuple[str, str, float], ...], sight: Sight
         if weight:
             named += weight
             evidence.append(found)
-    specs = {address.addr_spec for address in (*sight.message.to, *sight.message.cc, *sight.message.delivered_to)}
-    mailboxes = {re.sub(r"\+[^@]*@", "@", spec) for spec in specs}
     recipients = 0.6 * bool(mailboxes & set(offer.addressed_to)) + 0.4 * bool(mailboxes & set(offer.in_copy))
     if not recipients and named < rules.weights["offer_reference"]:
         named *= 0.5  # Published for another mailbox.
@@ -194,16 +201,24 @@ def _by_reference(
     for wanted in (offer.reference, offer.id):
         if not wanted:
             continue
-        key = re.sub(r"[^a-z0-9]+", "", fold(wanted))
-        if len(key) < 4:  # noqa: PLR2004 shorter is found in any text
+        pieces, pattern = _reference(wanted)
+        if pattern is None:
             continue
-        pattern = re.compile(
-            r"(?<![a-z0-9])" + r"[^a-z0-9]*".join(re.findall(r"[a-z]+|\d+", fold(wanted))) + r"(?![a-z0-9])"
-        )
         for place, text, _ in texts:
-            if pattern.search(fold(text)):
+            folded = fold(text)
+            if all(piece in folded for piece in pieces) and pattern.search(folded):
                 return weight, Evidence("offer_reference", f"référence {wanted} ({place})", weight)
     return 0.0, Evidence("offer_reference", "", 0.0)
+
+
+@lru_cache(maxsize=1000)
+def _reference(wanted: str) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
+    """The letters and numbers of a reference, quick to look for, and how they follow each other."""
+    folded = fold(wanted)
+    if len(re.sub(r"[^a-z0-9]+", "", folded)) < 4:  # noqa: PLR2004 shorter is found in any text
+        return (), None
+    pieces = tuple(re.findall(r"[a-z]+|\d+", folded))
+    return pieces, re.compile(r"(?<![a-z0-9])" + r"[^a-z0-9]*".join(pieces) + r"(?![a-z0-9])")
 
 
 def _by_title(
@@ -219,12 +234,15 @@ def _by_title(
     return weight, Evidence("offer_title", shown, weight)
 
 
+_OF_KEYWORDS = frozenset({"e", "de", "d", "du", "des", "la", "le", "l"})  # words that say nothing
+
+
 def _by_keywords(
     offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules
 ) -> tuple[float, Evidence]:
     found: dict[str, float] = {}
     for keyword in offer.keywords:
-        words = significant(keyword, frozenset({"e", "de", "d", "du", "des", "la", "le", "l"}))
+        words = significant(keyword, _OF_KEYWORDS)
         for _, text, factor in texts:
             if _window(words, text):
                 found[keyword] = max(found.get(keyword, 0.0), factor)
@@ -233,8 +251,12 @@ def _by_keywords(
 
 
 @lru_cache(maxsize=32)
-def _folded(text: str) -> tuple[str, ...]:
-    return tuple(_stem(word) for word in cut(text).words)
+def _places(text: str) -> dict[str, list[int]]:
+    """Where each word of a text stands, by its stem."""
+    places: dict[str, list[int]] = {}
+    for at, word in enumerate(map(_stem, cut(text).words)):
+        places.setdefault(word, []).append(at)
+    return places
 
 
 @lru_cache(maxsize=20_000)
@@ -246,7 +268,8 @@ def _stem(word: str) -> str:
     return word
 
 
-def significant(title: str, empty: Collection[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=1000)
+def significant(title: str, empty: frozenset[str]) -> tuple[str, ...]:
     """The words of a title that tell, as stems."""
     return tuple(
         dict.fromkeys(
@@ -257,24 +280,21 @@ def significant(title: str, empty: Collection[str]) -> tuple[str, ...]:
 
 def _share(wanted: tuple[str, ...], text: str) -> float:
     """How many of the wanted words stand close together, as a share."""
-    words = _folded(text)
-    places = [at for at, word in enumerate(words) if word in wanted]
+    places = _places(text)
+    stands = sorted((at, word) for word in wanted for at in places.get(word, ()))
     span = 2 * len(wanted) + 4
-    best = max((len({words[at] for at in places if start <= at < start + span}) for start in places), default=0)
+    best = max((len({word for at, word in stands if start <= at < start + span}) for start, _ in stands), default=0)
     return best / len(wanted) if (wanted and best > 1) or len(wanted) == 1 else 0.0
 
 
 def _window(wanted: tuple[str, ...], text: str) -> bool:
-    words = _folded(text)
-    if not wanted:
+    """Whether the wanted words stand close together, the first of them first."""
+    places = _places(text)
+    if not wanted or any(word not in places for word in wanted):
         return False
-    if len(wanted) == 1:
-        return wanted[0] in words
     span = len(wanted) + 3
     return any(
-        words[at] == wanted[0] and set(wanted) <= set(words[at : at + span])
-        for at in range(len(words))
-        if words[at] == wanted[0]
+        all(any(start <= at < start + span for at in places[word]) for word in wanted) for start in places[wanted[0]]
     )
 
 

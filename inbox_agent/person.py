@@ -125,6 +125,17 @@ _PASSED_ON = re.compile(
     r"(?:a postul[ée]|vient de postuler|a r[ée]pondu|souhaite postuler|est int[ée]ress[ée]e?|has applied|applied)",
     re.IGNORECASE,
 )
+_INTRODUCES = re.compile(
+    r"(?:je m['’ ]?appel+e|je me nomme|my name is|moi c['’ ]?est|je suis (?:mme|m\.|mlle|madame|monsieur)) +"
+    r"(?P<name>[^,.;:!?\n]{3,60})",
+    re.IGNORECASE,
+)
+_IN_INTRODUCTIONS = ("appel", "nomme", "my name", "moi c", "je suis m")  # one is in each
+_DIGIT = re.compile(r"\d")
+_DASH = re.compile(r"\s+[-–—|/•·]\s+")
+_IN_BRACKETS = re.compile(r"[(\[].*?[)\]]")
+_BETWEEN_LAST, _BETWEEN_FIRST = re.compile(r"\s+[-–|•·/]\s+|,\s|\t"), re.compile(r"\s{3,}|\t|\s+[-–|•·]\s+|,\s")
+_SENTENCE_END = re.compile(r"[.!?,;:»\"]\s+")
 _LAST_LINES, _FIRST_LINES = 8, 14
 _LONGEST_NAME = 80  # characters
 _FEWEST, _MOST = 2, 6  # words of a name, particles with them
@@ -230,16 +241,16 @@ def _with_accents(name: PersonName, others: Iterable[PersonName]) -> PersonName:
 def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -> PersonName | None:
     """The name in a display name or a line, None if there are not at least two words that can be one."""
     display = _SPACED.sub(lambda found: found[0].replace(" ", ""), display.strip(" \t\"'«»*_"))
-    display = re.split(r"\s+[-–—|/•·]\s+", display)[0]
+    display = _DASH.split(display, 1)[0]
     if any(word in display.lower() for word in _IN_VIA):
         display = _VIA.sub("", display)
     display = display.strip(" \t\"'«»*,;-–|")
-    if not display or "@" in display or len(display) > _LONGEST_NAME or re.search(r"\d", display):
+    if not display or "@" in display or len(display) > _LONGEST_NAME or _DIGIT.search(display):
         return None
     surname, comma, given = display.partition(",")
     if comma and _is_name(surname, no_names) and _is_name(given, no_names) and "," not in given:
         return PersonName(well_cased(given.strip()), well_cased(surname.strip()))
-    words = [word for word in re.sub(r"[(\[].*?[)\]]", " ", display).split() if fold(word.rstrip(".")) not in _TITLES]
+    words = [word for word in _IN_BRACKETS.sub(" ", display).split() if fold(word.rstrip(".")) not in _TITLES]
     if any(fold(word) in ("et", "and") for word in words):
         return None  # Two people.
     if not _FEWEST <= len(words) <= _MOST or not all(_WORD.fullmatch(word) for word in words):
@@ -340,18 +351,15 @@ def _cased(word: str, *, first: bool) -> str:
 
 def _in_text(text: str, address: str | None, no_names: Collection[str]) -> PersonName | None:
     """A name in the last lines, as people sign, or where the text says "je m'appelle"."""
-    lines = [line.strip(" \t*_-–,.") for line in text.split("\n") if line.strip()]
-    found = re.search(
-        r"(?:je m['’ ]?appel+e|je me nomme|my name is|moi c['’ ]?est|je suis (?:mme|m\.|mlle|madame|monsieur)) +"
-        r"(?P<name>[^,.;:!?\n]{3,60})",
-        text,
-        re.IGNORECASE,
-    )
+    lines = [line for line in text.split("\n") if line.strip()][-_LAST_LINES:]
+    lower = text.replace("ſ", "s").replace("ı", "i").replace("İ", "i").lower()  # As IGNORECASE has it.
+    found = _INTRODUCES.search(text) if any(words in lower for words in _IN_INTRODUCTIONS) else None
     if found is not None and (name := _introduced(found["name"].split(), address, no_names)) is not None:
         return name
-    for line in reversed(lines[-_LAST_LINES:]):
-        pieces = re.split(r"\s+[-–|•·/]\s+|,\s|\t", line)
-        for piece in dict.fromkeys((*pieces[:2], re.split(r"[.!?,;:»\"]\s+", line)[-1].strip(' .»"'))):
+    for line in reversed(lines):
+        line = line.strip(" \t*_-–,.")  # noqa: PLW2901 as it is compared
+        pieces = _BETWEEN_LAST.split(line)
+        for piece in dict.fromkeys((*pieces[:2], _SENTENCE_END.split(line)[-1].strip(' .»"'))):
             name = name_of(piece, address or "", no_names) if _NAME_LINE.match(piece.strip()) else None
             if name is not None and _plausible(name, address):
                 return name
@@ -397,7 +405,7 @@ def _in_papers(traces: Traces, address: str | None) -> Iterable[PersonName | Non
 def _at_the_top(text: str, address: str | None, no_names: Collection[str]) -> PersonName | None:
     lines = [line.strip(" \t*_•|") for line in text[:3000].split("\n") if line.strip()][:_FIRST_LINES]
     for at, line in enumerate(lines):
-        for piece in re.split(r"\s{3,}|\t|\s+[-–|•·]\s+|,\s", line)[:3]:
+        for piece in _BETWEEN_FIRST.split(line)[:3]:
             name = name_of(piece, address or "", no_names)
             if name is not None and _plausible(name, address):
                 return name

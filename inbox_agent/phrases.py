@@ -26,6 +26,7 @@ _INCLUSIVE = re.compile(
     r"|\((?<=[^\W\d_]\()(?:e|es|ne|le|s|trice|rice|euse|se)\)"
 )
 _APOSTROPHES = re.compile(r"['’-]")
+_ACCENTS = re.compile("[\u0300-\u034e\u0350-\u036f]+")  # combining, as nearly all accents are; U+034F is no accent
 _URL = re.compile(r"\b(?:https?://|www\.)[^\s<>\"]{1,2000}", re.IGNORECASE)  # its "?" asks nothing.
 _GAPS = {"_": 2, "…": 6, "...": 6}
 _KNOWN_MAX = 50_000  # words remembered; beyond that somebody sends noise to fill memory.
@@ -76,12 +77,16 @@ class _Element:
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """`next` is the second element where it follows the first without a gap: it decides nearly every time."""
+    """`next` is the second element where it follows the first without a gap: it decides nearly every time.
+
+    `wanted` are the words of an element, one of which must be in the text; None where stems would do as well.
+    """
 
     key: str
     elements: tuple[_Element, ...]
     at_start: bool
     next: _Element | None
+    wanted: frozenset[str] | None
 
 
 @lru_cache(maxsize=20_000)
@@ -90,7 +95,8 @@ def fold(word: str) -> str:
     plain = word.casefold().replace("œ", "oe").replace("æ", "ae")
     if plain.isascii():
         return plain
-    return "".join(letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain))
+    return plain if plain.isascii() else "".join([letter for letter in plain if not unicodedata.combining(letter)])
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -103,8 +109,12 @@ def cut(text: str) -> Words:
     text = text[:LONGEST]
     level = _URL.sub(_blank, text) if "://" in text or "www." in text.lower() else text
     level = _INCLUSIVE.sub(_blank, level)
-    words = (fold(word) if word[0].isalnum() else "?" if word == "?" else _BREAK for word in _TOKEN.findall(level))
-    return Words(text, level, tuple(words))
+    return Words(text, level, tuple(map(_word, _TOKEN.findall(level))))
+
+
+@lru_cache(maxsize=20_000)
+def _word(found: str) -> str:
+    return fold(found) if found[0].isalnum() else "?" if found == "?" else _BREAK
 
 
 class PhraseBook:
@@ -136,16 +146,18 @@ class PhraseBook:
 
     def find(self, text: Words) -> Iterator[Found]:
         """Every phrase that is there; one phrase may be found several times."""
-        looked_up = [self._look_up(word) for word in text.words]
+        known = self._known
+        looked_up = [known.get(word) or self._look_up(word) for word in text.words]
         words = [word for word, _ in looked_up]
+        distinct = set(words)
         for place, (_, phrases) in enumerate(looked_up):
             if not phrases:
                 continue
             following = words[place + 1] if place + 1 < len(words) else ""
             for phrase in self._going_on(text.words[place], phrases, following):
-                if phrase.at_start and place:
+                if (phrase.at_start and place) or (phrase.wanted is not None and phrase.wanted.isdisjoint(distinct)):
                     continue
-                last = _end(phrase.elements, words, place)
+                last = _end(phrase, words, place)
                 if last:
                     yield Found(phrase.key, place, last)
 
@@ -218,7 +230,10 @@ def _expanded(written: str) -> tuple[str, ...]:
 def _compiled(key: str, written: str) -> _Phrase:
     elements = _elements(written.removeprefix("^"))
     following = elements[1] if len(elements) > 1 and not elements[1].gap else None
-    return _Phrase(key, elements, written.startswith("^"), following)
+    wanted = next(
+        (element.words for element in elements[:0:-1] if element is not following and not element.stems), None
+    )
+    return _Phrase(key, elements, written.startswith("^"), following, wanted)
 
 
 @lru_cache(maxsize=4096)  # each phrase is read twice: to see that it can be, and into the book of all
@@ -245,12 +260,10 @@ def _element(piece: str, gap: int) -> _Element:
     return _Element(frozenset(choice for choice in choices if not choice.endswith("*")), stems, gap)
 
 
-def _end(elements: tuple[_Element, ...], words: list[str], place: int) -> int:
-    """Where the phrase that begins at `place` ends, 0 if it is not there."""
-    if len(elements) == 1:
-        return place + 1
-    ends = {place + 1}
-    for element in elements[1:]:
+def _end(phrase: _Phrase, words: list[str], place: int) -> int:
+    """Where the phrase that begins at `place` ends, 0 if it is not there. That its `next` is there was seen before."""
+    ends = {place + 1 if phrase.next is None else place + 2}
+    for element in phrase.elements[1 if phrase.next is None else 2 :]:
         whole, stems = element.words, element.stems
         following: set[int] = set()
         for end in ends:
