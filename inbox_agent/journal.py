@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from inbox_agent.ports import Clock, Listed, Moved
 
 # The version of the tables that this program knows: the last file of migrations/versions.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 # A message that its reader did not survive so often is quarantined (reliability.md, I6).
 MAX_ATTEMPTS = 3
 # An application is thought of, for a mail from the same address, this long after the last contact.
@@ -452,10 +452,10 @@ class Journal:
         What a person took away before the agent counts as left.
         """
         others = messages.c.why.is_distinct_from(_OURS)
-        by = messages.c.state, messages.c.kind
+        by = messages.c.kind, messages.c.state
         query = sa.select(*by, sa.func.count()).where(others).group_by(*by)
         with self._reading() as connection:
-            counts = [(state, kind, count) for state, kind, count in connection.execute(query)]
+            counts = [(state, kind, count) for kind, state, count in connection.execute(query)]
         return _ledger(counts)
 
     def places(self, mailbox: str, folder: str) -> frozenset[tuple[int, int]]:

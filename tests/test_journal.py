@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from inbox_agent.application import Kind, Status, Timing
@@ -244,6 +245,38 @@ def test_the_migrations_make_the_tables_that_the_program_knows(url, tmp_path, cl
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert alembic_config(connection).get_main_option("script_location")
+    journal.close()
+
+
+def test_a_store_of_the_first_tables_is_brought_up_with_what_it_holds(url, tmp_path, clock):
+    url = f"sqlite:///{tmp_path / 'first.db'}" if url.startswith("sqlite") else url
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        connection.execute(
+            sa.insert(messages).values(
+                sha256="a" * 64, size=1, mailbox="m", uidvalidity=1, uid=1, internaldate="", state="received"
+            )
+        )
+    engine.dispose()
+
+    journal = Journal.open(url, clock)
+
+    assert journal.ledger().pending == 1
+    journal.close()
+
+
+def test_the_ledger_is_counted_from_an_index_alone(tmp_path, clock):
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", clock)
+    asked = []
+    sa.event.listen(journal.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+
+    journal.ledger()
+
+    statement, parameters = next(each for each in asked if each[0].startswith("SELECT"))
+    with journal.snapshot() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert plan[0].detail == "SCAN messages USING COVERING INDEX ix_messages_kind_state_why"
     journal.close()
 
 

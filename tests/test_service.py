@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from inbox_agent.journal import SCHEMA_VERSION
 
 from servers.dovecot import missing
 from servers.nested_systemd import NestedSystemd, start_nested_systemd, stop_nested_systemd
@@ -326,22 +327,23 @@ def test_an_upgrade_migrates_after_a_backup_and_a_downgrade_refuses_and_changes_
     until(lambda: status(agent).startswith("1 messages"))
     agent.run("systemctl", "stop", _UNIT)
 
-    knows(agent, "0002")
+    knows(agent, "9002")
     start(agent)
     dovecot.deliver("director@lab.test", message(2, "LEROY"))
     until(lambda: status(agent).startswith("2 messages, 0 en attente"))
-    assert agent.run("ls", f"{_STATE}/journal.db.before-upgrade-from-0001").returncode == 0
+    assert agent.run("ls", f"{_STATE}/journal.db.before-upgrade-from-{SCHEMA_VERSION}").returncode == 0
     agent.run("systemctl", "stop", _UNIT)
 
-    knows(agent, "0001")
+    knows(agent, SCHEMA_VERSION)
     before = agent.run("sha256sum", f"{_STATE}/journal.db").stdout
     assert agent.run("systemctl", "start", _UNIT, check=False).returncode != 0
     assert agent.show(_UNIT, "ExecMainStatus") == {"ExecMainStatus": "1"}
-    assert "the store has version 0002 and this program knows 0001. Install the newer program again" in agent.log(_UNIT)
+    refused = f"the store has version 9002 and this program knows {SCHEMA_VERSION}. Install the newer program again"
+    assert refused in agent.log(_UNIT)
     agent.run("systemctl", "stop", _UNIT)
     assert agent.run("sha256sum", f"{_STATE}/journal.db").stdout == before
 
-    knows(agent, "0002")
+    knows(agent, "9002")
     start(agent)
     until(lambda: status(agent).startswith("2 messages, 0 en attente"))
     assert len(filed(agent)) == 2
@@ -353,18 +355,18 @@ def knows(nested: NestedSystemd, version: str) -> None:
     package = nested.run("/opt/inbox-agent/bin/python", "-I", "-c", where).stdout.strip()
     nested.run("sed", "-i", f's/^SCHEMA_VERSION = .*/SCHEMA_VERSION = "{version}"/', f"{package}/journal.py")
     nested.run("sh", "-c", f"rm -f {package}/__pycache__/journal.*")  # Compiled when it was installed.
-    migration = f"{package}/migrations/versions/v0002_another_column.py"
-    if version == "0002":
+    migration = f"{package}/migrations/versions/v9002_another_column.py"
+    if version == "9002":
         nested.write(migration, _MIGRATION)
     else:
         nested.run("rm", migration)
 
 
-_MIGRATION = """
+_MIGRATION = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "9002", "{SCHEMA_VERSION}", None, None
 
 
 def upgrade():
