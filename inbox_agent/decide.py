@@ -70,6 +70,8 @@ def decide(
     if earlier is not None and earlier.set_aside:
         # A copy of what staff said is none.
         reading, earlier = replace(reading, kind=Kind.OTHER), None
+    elif told is None and (writes := _known_writer(reading, history)) is not None:
+        reading = _to_be_looked_at(reading, writes)
     if told is None and policy.remembers and earlier is None and _follows_nothing(reading):
         reading = replace(reading, kind=Kind.DOUBT, doubt="la suite d’une candidature qui n’est pas connue ici")
     kind = _kind(reading, earlier)
@@ -112,6 +114,19 @@ def decide(
             *_suggestion(kind, suggested if earlier is None else None),
         ),
     )
+
+
+def _known_writer(reading: Reading, history: History) -> Earlier | None:
+    """The application of whoever writes what reads as other mail: it may be about it, in words that do not tell."""
+    if reading.kind is not Kind.OTHER or reading.sender is None:
+        return None
+    theirs = (known for known in history.earlier if known.candidate and known.candidate.address == reading.sender)
+    return next((known for known in theirs if not known.set_aside), None)
+
+
+def _to_be_looked_at(reading: Reading, known: Earlier) -> Reading:
+    doubt = f"de la même adresse que la candidature n° {known.id} : peut-être à son sujet"
+    return replace(reading, kind=Kind.DOUBT, candidate=known.candidate, offer=known.offer, doubt=doubt)
 
 
 def _follows_nothing(reading: Reading) -> bool:

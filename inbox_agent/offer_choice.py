@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from inbox_agent.sight import Sight
 
 _NAMED_POST = re.compile(
-    r"\b(?:postes?|emplois?|fonctions?|offre(?: d['’]emploi)?|annonce|candidatures?|postul\w*|candidat\w*|recrutement"
-    r"|position|post|role|job|application|vacancy)(?: vacante?| actuellement| spontan[ée]e?)?\s*"
+    r"\b(?:postes?|place|emplois?|fonctions?|offre(?: d['’]emploi)?|annonce|candidatures?|postul\w*|candidat\w*"
+    r"|recrutement|position|post|role|job|application|vacancy)(?: vacante?| actuellement| spontan[ée]e?)?\s*"
     r"(?::|[-–—]|d['’]|pour le poste d['’]|(?:de la|des|de|du|en tant que?|comme|pour le poste de|pour|au|a|à|of|as|for"
     r"|intitul[ée]e?)\b)"
     r"[\s:–—\"«'’-]*"
@@ -102,7 +102,9 @@ def choose(
     named = [one for one in named if one.named >= _WHOLE or not _opens_later(one.offer, day)]
     if named and not _elsewhere(sight, named[0]):
         return _among(named, likely, day, first=first)
-    anything = sight.has("any_work") and not sight.has("this_offer")
+    relative = sight.has("relative") and (sight.in_subject("relative") or not sight.has("subject_application"))
+    for_another = relative and sight.cvs and not sight.own_cv
+    anything = (for_another or sight.has("any_work")) and not sight.has("this_offer")
     if anything or sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored

@@ -136,7 +136,9 @@ def _case(
 ) -> _Case:
     written = take_apart(message.text)
     inner = _inner(message, written, staff)
-    if inner is not None and _speaks_for_himself(message, written, rules, staff):
+    if inner is not None and (
+        _speaks_for_himself(message, written, rules, staff) or _brings_his_own(message, extracts, rules, staff)
+    ):
         inner = None
     body = written if inner is None else take_apart(inner.text)
     return _Case(message, extracts, offers, rules, staff, written, inner, body)
@@ -152,6 +154,15 @@ def _speaks_for_himself(message: Message, written: Written, rules: Rules, staff:
         return False
     hits = find_hits(rules.recognition, [(Place.BODY, written.own)])
     return any(cue in hits for cue in _OF_ONESELF) and not any(cue in hits for cue in _OF_ANOTHER)
+
+
+def _brings_his_own(message: Message, extracts: tuple[Extract, ...], rules: Rules, staff: Staff) -> bool:
+    """Whether who passes on a text, such as our offer that a friend had sent, attaches papers with his own name."""
+    sender = next(iter(message.from_), None)
+    if sender is None or message.enclosed or staff.includes(sender.addr_spec):
+        return False
+    writer = name_of(sender.name, sender.addr_spec, rules.recognition.lists["no_names"])
+    return writer is not None and any(_is_of(extract.text, writer) for extract in extracts if extract.text)
 
 
 def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
@@ -383,7 +394,7 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         return None
     weight = recognition.weights["job_board_sender"]
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
-    if sight.in_subject("money") and not sight.papers:
+    if sight.in_subject("money") and not sight.papers and not sight.has("receipt"):
         return Verdict(Kind.OTHER, ("money",), evidence=shown)
     if sight.has("somebody_wrote") and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post"):
         return dataclasses.replace(

@@ -71,6 +71,7 @@ def of_a_person(sight: Sight) -> Verdict:
         _withdrawal,
         _written_by_a_machine,
         _to_many,
+        _passed_on,
         _plainly_other,
         _business,
         _of_several,
@@ -137,6 +138,7 @@ _GOAL = 2.5  # something that is no job is looked for, or the CV is for it
 _OF_WORK = (*_BUSINESS, "serves")
 _BARE_WORDS = ("cv", "curriculum vitae", "resume")
 _NOTE, _SHORT_NOTE = 25, 12  # words; a CV that hardly anything is said about is sent to be hired.
+_A_LETTER = 120  # words; who gives up says so in fewer.
 
 
 def wants_work(sight: Sight) -> float:
@@ -199,8 +201,10 @@ def _not_the_one(sight: Sight) -> Verdict | None:
 
 
 def _withdrawal(sight: Sight) -> Verdict | None:
-    if not sight.has("withdraws") or sight.has("call_for_projects", "organisation_applies"):
+    if sight.has("call_for_projects", "organisation_applies"):
         return None
+    if not sight.has("withdraws"):
+        return Verdict(Kind.WITHDRAWAL, ("gives_up",)) if _gives_up(sight) else None
     if sight.cvs and not sight.in_subject("withdraws"):
         return None
     if sight.has("governance", "another_purpose", "volunteers") and not sight.has("the_job", "interview"):
@@ -212,6 +216,16 @@ def _withdrawal(sight: Sight) -> Verdict | None:
     if not (_of_the_job(sight) or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
+
+
+def _gives_up(sight: Sight) -> bool:
+    """Whether somebody who brings nothing and asks nothing says in soft words that he is no candidate any more."""
+    short = len(sight.own.split()) < _A_LETTER and not sight.attached and not sight.links
+    if not sight.has("gives_up") or not short or sight.question or sight.institution or not sight.for_oneself:
+        return False
+    if wants_else(sight) >= FAIR or (sight.has("interview") and _moves(sight)):
+        return False
+    return _of_the_job(sight) or sight.has("the_job", "interview") or (sight.answers and _known(sight))
 
 
 _WORK = (
@@ -277,10 +291,33 @@ def _to_many(sight: Sight) -> Verdict | None:
     return Verdict(Kind.BULK, ("newsletter", "advert"))
 
 
+def _passed_on(sight: Sight) -> Verdict | None:
+    """One person's papers, from somebody whose work it is to place that person, or whom she asked to send them."""
+    if not sight.cvs or sight.own_cv or sight.has("favour", "not_the_one"):
+        return None
+    if any(note.startswith("service de l’emploi") for note in sight.notes):
+        return _by_an_adviser(sight)
+    business = sight.has("agency", "agency_sender", "supplier", "organisation_applies")
+    if len(sight.cvs) > 1 or not sight.others_cv or business:
+        return None
+    if sight.has("acquaintance") and not sight.has("speaks_for"):
+        return None
+    if sight.has("employment_adviser", "speaks_for") and wants_work(sight) >= WEAK and not sight.has(*_FOR_OTHERS):
+        return _by_an_adviser(sight)
+    return None
+
+
+# What somebody else's CV is sent for, when it is not to be hired here.
+_FOR_OTHERS = ("research", "governance", "money", "meeting", "call_for_projects", "serves")
+
+
 def _plainly_other(sight: Sight) -> Verdict | None:
     """A CV or a "candidature" for something else than a job here: a tender, a talk, a council, a prize, a fee."""
-    if sight.has("private") and not sight.attached and not (sight.has("the_job") and declares(sight, "applies")):
-        return Verdict(Kind.OTHER, ("private",))
+    if sight.has("private") and not (sight.has("the_job") and declares(sight, "applies")):
+        if not sight.attached:
+            return Verdict(Kind.OTHER, ("private",))
+        if not sight.has("favour", "the_job", "this_offer", "relative", "subject_application"):
+            return doubt("un CV, mais le message est celui d’un proche", "private")
     own = declares(sight, "applies") or sight.has("this_offer")
     if sight.has("favour") and (sight.others_cv or not own):
         return Verdict(Kind.OTHER, ("favour",))
@@ -387,7 +424,9 @@ def _somebody_else(sight: Sight) -> Verdict | None:
 
 def _by_a_relative(sight: Sight) -> Verdict | None:
     if not (sight.cvs or sight.has("internship") or sight.links):
-        return None
+        work = sight.has("seeks_work", "any_work") or (sight.has("asks_about_post") and sight.has("the_job"))
+        asks = work and sight.question and not sight.answers and not sight.familiar
+        return Verdict(Kind.ENQUIRY, ("relative", "question_mark")) if asks else None
     note = "envoyée par un proche du candidat"
     return Verdict(Kind.APPLICATION, ("relative", "cv"), notes=(note,), third_party=True)
 
@@ -410,7 +449,8 @@ def _by_an_adviser(sight: Sight) -> Verdict:
         return doubt(
             "un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits"
         )
-    note = "transmise par un conseiller à l’emploi"
+    service = any(note.startswith("service de l’emploi") for note in sight.notes) or sight.has("employment_adviser")
+    note = "transmise par un conseiller à l’emploi" if service else "transmise par un tiers, à la demande du candidat"
     return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
 
 
@@ -491,11 +531,15 @@ def _adds_to_it(sight: Sight, *, before: bool, pieces: tuple[Piece, ...]) -> boo
         return False
     if sight.has("encloses_papers", "subject_application"):
         return True
-    ours = sight.has("this_offer", "the_job") or "ma candidature" in sight.own.lower()
+    own = fold(sight.own)
+    ours = sight.has("this_offer", "the_job") or any(words in own for words in _MY_PAPERS)
     if sight.private_sender and ours and wants_else(sight) < WEAK:
         return True
     concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("mentions_post")
     return bool(concerned and (sight.attached or sight.answers or before or sight.links))
+
+
+_MY_PAPERS = ("ma candidature", "mon cv", "ma lettre de motivation", "mon dossier de candidature")
 
 
 def _moves(sight: Sight) -> bool:
@@ -539,7 +583,7 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
 # What we write to somebody who has applied; an offer that we sent out says "candidatures" as well.
 _OUR_ANSWER = re.compile(
     r"(?:votre|ta|your|ma|mon|my) (?:candidature|dossier|application)|(?:ma|mon|my) (?:cv|lettre)"
-    r"|(?:un|une|l'|l’|the|an|votre|your) ?(?:entretien|interview|audition)\b|manqu|missing|illisible"
+    r"|(?:un|une|l'|l’|the|an|votre|your|cet|notre|d'|d’) ?(?:entretien|interview|audition)\b|manqu|missing|illisible"
     r"|pas (?:lisible|ouvr)"
 )
 _INVITED = re.compile(r"(?:envoy|adress|transm|depos|parvenir|recevoir|send|submit|si |before)[^.!?\n]{0,40}$")
@@ -656,6 +700,14 @@ def _by_papers(sight: Sight) -> Verdict | None:
     if sight.sure_cvs or (sight.cvs and words >= WEAK):
         return _for_what(sight)
     if sight.letters and (first_person(sight) >= WEAK or (attached and words >= FAIR)):
+        return _for_what(sight)
+    if (
+        sight.letters
+        and sight.has("this_offer")
+        and sight.for_oneself
+        and not sight.institution
+        and not wants_else(sight)
+    ):
         return _for_what(sight)
     if words >= FAIR and (_unreadable(sight) or sight.links):
         return Verdict(Kind.APPLICATION, ("cloud_link", *_because(sight)))

@@ -304,3 +304,33 @@ def test_a_word_about_an_application_that_is_not_known_goes_to_a_person_where_ev
 
     with_a_letter = decide(reading(Kind.FOLLOW_UP, (LETTER,)), IN_TIME, History(), replace(POLICY, remembers=True))
     assert (with_a_letter.kind, with_a_letter.filed) == (Kind.FOLLOW_UP, True)
+
+
+def test_other_mail_of_somebody_whose_application_is_known_is_shown_to_a_person():
+    words = reading(Kind.OTHER, (), candidate=None, offer=None)
+
+    shown = decide(words, IN_TIME, known(earlier()), POLICY)
+
+    assert (shown.kind, shown.folder, shown.reply) == (Kind.DOUBT, "Candidatures/À vérifier", None)
+    assert (shown.candidate, shown.offer, shown.application) == (JEANNE, "offre", None)
+    assert shown.doubt == "de la même adresse que la candidature n° 7 : peut-être à son sujet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "application"),
+    [
+        ({"sender": "collegue@example.org"}, earlier("thread")),
+        ({"sender": "collegue@example.org"}, earlier("address")),
+        ({"kind": Kind.BULK}, earlier()),
+        ({"kind": Kind.AUTOMATIC}, earlier()),
+        ({"kind": Kind.ENQUIRY}, earlier()),
+        ({}, earlier("message", set_aside=True)),
+    ],
+)
+def test_mail_of_others_and_of_machines_and_what_staff_set_aside_stays_where_it_is(changes, application):
+    kind = changes.pop("kind", Kind.OTHER)
+    words = reading(kind, (), candidate=None, offer=None, **changes)
+
+    left = decide(words, IN_TIME, known(application), POLICY)
+
+    assert (left.kind, left.folder, left.filed) == (kind, None, False)
