@@ -40,11 +40,15 @@ LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and 
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
 GREETING_WORDS, SIGNATURE_WORDS, SIGNED_WITHIN = 8, 4, 2  # words of such lines, lines below a letter
+A_SAYING = 60  # characters; a title or a motto is shorter
+QUOTED_SHARE = 0.35  # of a paper; more than that are the words of others
 TOP_OF_CV, FOOT_OF_CV = 5, 3  # lines that say whose a CV is.
 NAME_ALONE = 0.25  # a name without an address proves little.
+NAME_LETTERS = 3  # of a name that is looked for in an address
 TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
 PHONE_DIGITS = 9  # a telephone number has nine and more.
 OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
+OF_ONESELF = 0.2  # what is left of the weight of "elle" against a CV where she can be reached
 MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
 ARGUED_AT_LEAST = 0.15  # of the weight of arguments
 BY_A_LANDLINE = 0.7  # a number that a firm may have
@@ -78,9 +82,10 @@ _LEVEL = re.compile(
     r"|bon niveau|niveau|technique|couramment|native|fluent|basic|intermediate|advanced|proficient|conversational)"
     r"|\btoe(?:ic|fl)\b|\bielts\b"
 )
-# What a model leaves to fill in: brackets and angle brackets with words, XX for digits, rules to write on.
+# What a model leaves to fill in: brackets and angle brackets with words, boxes to tick behind words (but no row of
+# them: that rates a skill), XX for digits, rules to write on.
 _BLANK = re.compile(
-    r"\[[^\]\d]{3,50}\]|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}"
+    r"\[[^\]\d\n]{3,50}\]|(?<=\w )\[[ x]\](?! ?\[)|<[^>@/\d]{3,50}>|\b(?:19|20)?[Xx]{2,}\b|[Xx]{2}/[Xx]{2,}"
     r"|(?<=\w )_{4,}|: ?[_.]{4,}|(?<=\w )\.{8,}(?=\s*$)",
     re.MULTILINE,
 )
@@ -130,6 +135,7 @@ class _Look:
     images: int
     media_type: str
     named: frozenset[DocumentKind]
+    body: bool = False  # of a message
 
 
 def classify(  # noqa: PLR0913 what is known of one document, all by keyword
@@ -176,7 +182,7 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
         return None
     if argument < rules.argument_words_beside_a_question and any(_has(phrase, passage) for phrase in rules.asks):
         return None
-    look = _Look("", DocumentState.READ, None, 0, "text/plain", frozenset())
+    look = _Look("", DocumentState.READ, None, 0, "text/plain", frozenset(), body=True)
     sight = _Sight.of(passage, vocabulary)
     span = _letter_passage(passage)
     letter = _letter_score(passage, span, sight, look, vocabulary)
@@ -236,7 +242,11 @@ def _cv_score(part: Passage, sight: _Sight, look: _Look, rules: DocumentRules, *
     headings = _headings(part, rules.headings)
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
-    evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(sight.possible.cv, part)]
+    evidence += [
+        finding.evidence("cv", finding.mark.cv)
+        for finding in _findings(sight.possible.cv, part)
+        if whole or finding.mark.name != "letter_manners"  # Beside a letter they are that letter's.
+    ]
     speech = _Speech.of(part, headings, evidence)
     evidence += [
         _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech, rules))
@@ -302,7 +312,7 @@ def _identity(part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[flo
     if speech.addressed or len(speech.people) > 1 or not speech.works:
         return 0, ""
     edges = (*part.lines[:TOP_OF_CV], *part.lines[TOP_OF_CV:][-FOOT_OF_CV:])
-    name = next((line.raw for line in edges if _opens_with_a_person(line)), None)
+    name = next((line.raw for line in edges if _opens_with_a_person(line) or _bears_the_name(line, part)), None)
     guess = edges[0].raw if _looks_like_a_name(edges[0].raw) and not _in_titles(edges[0], rules) else None
     own = [found for line in edges for found in (*_MOBILE.findall(line.plain), *_EMAIL.findall(line.plain))]
     reached = any(not _OFFICE.match(found) for found in own) or any(age_in(line.plain) for line in edges)
@@ -311,6 +321,15 @@ def _identity(part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[flo
     if name and any(_PHONE.search(line.plain) and not _OFFICE.match(line.plain) for line in edges):
         return BY_A_LANDLINE, f"{name}, and a telephone"
     return (NAME_ALONE, name) if name else (0, "")
+
+
+def _bears_the_name(line: Line, part: Passage) -> bool:
+    """Whether a short line holds the words of the one address: "par Hélène Sauvage" of "helene.sauvage@example.org"."""
+    addresses = set(_addresses(part)[1])
+    if len(addresses) != 1 or line.length > GREETING_WORDS or "@" in line.raw:
+        return False
+    owner = addresses.pop().partition("@")[0]
+    return sum(len(word) >= NAME_LETTERS and word in owner for word in line.tokens) > 1
 
 
 def _opens_with_a_person(line: Line) -> bool:
@@ -341,6 +360,13 @@ def _looks_like_a_name(raw: str) -> bool:
     """Whether a line could open with a rare name: two capitalised words."""
     tokens = _AFTER_NAME.split(raw)[0].split()[:2]
     return len(tokens) == len(("first", "last")) and all(token[0].isupper() for token in tokens)
+
+
+def _tells_of_its_owner(part: Passage) -> bool:
+    """Whether who is named in sentences is one person, who can be reached there: "Claire Mounier", claire.mounier@."""
+    addresses = {found.partition("@")[0] for found in _addresses(part)[1]}
+    named = {fold(name) for line in part.lines for name in _persons_in(line.raw)}
+    return len(addresses) == 1 and len(named) == 1 and named.pop().split()[1] in addresses.pop()
 
 
 def _nobody(part: Passage, speech: _Speech) -> float:
@@ -523,7 +549,8 @@ def _whose(name: str, part: Passage, speech: _Speech, rules: DocumentRules) -> t
         case "we":
             return _per_hundred(part.persons.we, part, "nous")
         case "third_person":
-            return _per_hundred(max(part.persons.third - 1 - speech.i, 0), part, "il, elle")
+            measure, found = _per_hundred(max(part.persons.third - 1 - speech.i, 0), part, "il, elle")
+            return measure * (OF_ONESELF if _tells_of_its_owner(part) else 1), found
         case "several_people":
             return max(0, speech.many - OWN_ADDRESSES), f"{speech.many} names, telephone numbers or addresses"
         case _:
@@ -598,7 +625,8 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
         for shape in scale.shapes
         if shape.name not in {"framed", "purposeless", "addressed_to_nobody"}
     ]
-    evidence += _framed(passage, span, evidence, rules)
+    if not look.body:  # Every message is signed.
+        evidence += _framed(passage, span, evidence, scale)
     evidence += _lacks(scale, evidence, core)
     discount = scale.trade_discount * _voice(evidence, scale)
     others = sight.anywhere + _findings(sight.possible.near, part)
@@ -608,27 +636,29 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
     return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.LETTER, scale)])
 
 
-def _framed(
-    passage: Passage, span: tuple[int, int], evidence: list[Evidence], rules: DocumentRules
-) -> Iterator[Evidence]:
+def _framed(passage: Passage, span: tuple[int, int], evidence: list[Evidence], scale: Scale) -> Iterator[Evidence]:
     """Who greets and signs in words of their own: a short line with a comma above what is said, a name below it."""
     first, last = span
-    said = {"letter_salutation", "letter_closing"}.intersection(item.test for item in evidence)
-    if said or not passage.part(first, last).persons.you:
+    if not passage.part(first, last).persons.you:
         return
+    said = {item.test for item in evidence}
     above, below = passage.lines[max(first - 1, 0) : first + 1], passage.lines[last : last + SIGNED_WITHIN]
-    found = [line.raw for line in above if line.length <= GREETING_WORDS and line.raw.endswith((",", "!"))][:1]
-    found += [line.raw for line in below if _is_signature(line)][:1]
+    found: list[str] = []
+    if "letter_salutation" not in said:
+        found += [line.raw for line in above if line.length <= GREETING_WORDS and line.raw.endswith((",", "!"))][:1]
+    if "letter_closing" not in said:
+        found += [line.raw for line in below if _is_signature(line)][:1]
     if found:
-        shape = next(shape for shape in rules.letter.shapes if shape.name == "framed")
+        shape = next(shape for shape in scale.shapes if shape.name == "framed")
         yield _weigh("letter", shape, len(found), _quote(found))
 
 
 def _is_signature(line: Line) -> bool:
-    """Whether the line is a name and nothing else: "Gaël", "Thibault Ngo"."""
-    if line.length > SIGNATURE_WORDS or not line.raw[0].isupper() or any(map(str.isdigit, line.raw)):
+    """Whether the line is a name with at most a number: "Gaël", "Thibault Ngo, 06 12 34 56 78"."""
+    name = _AFTER_NAME.split(line.raw)[0]
+    if any(map(str.isalpha, line.raw.removeprefix(name))) or len(name.split()) > SIGNATURE_WORDS:
         return False
-    return _opens_with_a_person(line) or (line.length == 1 and line.tokens[0] in GIVEN_NAMES)
+    return _opens_with_a_person(line) or (name.isalpha() and name[0].isupper() and fold(name) in GIVEN_NAMES)
 
 
 def _least_words(evidence: list[Evidence], scale: Scale, rules: DocumentRules) -> int:
@@ -692,6 +722,8 @@ def _letter_shape(  # noqa: C901 a table in words
             return len(dated), _quote(dated)
         case "of_another":
             return _of_another(core)
+        case "shown":
+            return _shown(part)
         case "argument":
             words = _argument_words(core, rules)
             return words, f"{words} words that put something forward"
@@ -699,9 +731,24 @@ def _letter_shape(  # noqa: C901 a table in words
             return _length_beyond(core, look)
 
 
+def _shown(part: Passage) -> tuple[float, str]:
+    """2 where the letter stands in quotation marks; else how many further letters take their leave in the paper."""
+    text = " ".join(line.plain for line in part.lines)
+    pieces = text.split('"')
+    inside = pieces[1::2] if len(pieces) % 2 else []  # An odd mark is an inch, or was lost by who read the scan.
+    quoted = [said for said in inside if len(said) > A_SAYING and any(mine in words_of(said) for mine in _MINE)]
+    share = sum(len(found) for found in quoted) / len(text) if text else 0
+    if share > QUOTED_SHARE:
+        return 2, f"in quotation marks: {_quote(quoted)}"
+    letters = part.words.count(" salutations ")
+    return max(letters - 1, 0), f"{letters} letters take their leave"
+
+
 def _of_another(core: Passage) -> tuple[float, str]:
     """1 where somebody named in a sentence is who the letter is about; nearer to 0 the more it says "je"."""
     i, _, _, third = core.persons
+    if third > 1:  # Alone "son" may be anything's.
+        third += sum(core.words.count(f" {word} ") for word in ("son", "sa", "ses", "his", "her"))
     about = max(0.0, (2 * third - i) / (third + i)) if third > 1 else 0.0
     applied_for = any(_APPLICATION_OF.search(line.plain) for line in core.lines if line.sentence)
     if not about and not applied_for:

@@ -78,6 +78,7 @@ SHAPES_OF_LETTER = (
     "place_and_date",
     "framed",
     "of_another",
+    "shown",
     "argument",
     "very_long",
 )
