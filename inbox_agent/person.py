@@ -91,6 +91,7 @@ _TITLES = frozenset(
         "sergent",
         "major",
         "abbe",
+        "soeur",
         "professeur",
         "professor",
         "sir",

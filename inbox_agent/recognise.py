@@ -309,7 +309,9 @@ def _several_owners(case: _Case, sight: Sight) -> bool:
     owners = []
     for piece in sight.cvs[:4]:
         found = None if piece.by_name else name_on_paper(piece.text, no_names)
-        words = found.folded if found is not None else words_of_file(piece.document.name, no_names)
+        words = found.folded if found is not None else frozenset()
+        if piece.by_name:
+            words = words_of_file(piece.document.name, no_names)
         if words:
             owners.append(words)
     return any(not one & other for at, one in enumerate(owners) for other in owners[at + 1 :])
@@ -662,8 +664,9 @@ def _address(case: _Case, sight: Sight, found: Verdict, sender: Address | None) 
         own = [spec for spec in written if spec != adviser]
         if own:
             return own[0]
-        relative = sight.has("relative") and sender is not None and sender.addr_spec
-        return sender.addr_spec if relative and sender is not None else None
+        if sender is not None and sender.addr_spec and sight.has("relative"):
+            return sender.addr_spec
+        return next((spec for text in texts for spec in addresses_written(text) if _is_relay(case, spec)), None)
     return sender.addr_spec
 
 
@@ -682,6 +685,19 @@ def _may_be_a_candidate(case: _Case, spec: str) -> bool:
         or guards.is_system_name(spec)
         or any(domain == board or domain.endswith("." + board) for board in boards)
     )
+
+
+def _is_relay(case: _Case, spec: str) -> bool:
+    """Whether a site made that address for one candidate, and passes on to her what is sent there."""
+    local, _, domain = spec.partition("@")
+    lists = case.rules.recognition.lists
+    boards = lists["job_boards"] - lists["employment_services"]
+    if not any(domain == board or domain.endswith("." + board) for board in boards):
+        return False
+    if guards.is_system_name(spec) or any(name in local for name in lists["no_reply_names"]):
+        return False
+    named = _named_inside(case)
+    return named is not None and any(len(part) > 2 and part in fold(local) for part in named.folded)  # noqa: PLR2004 initials
 
 
 def _named_inside(case: _Case) -> PersonName | None:

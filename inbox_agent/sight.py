@@ -260,6 +260,8 @@ def is_institution(address: Address, no_names: Collection[str], shared: Collecti
     """Whether an organisation's own address shows no person's name."""
     if not address.domain or is_public(address.domain):
         return False
+    if _ORGANISATION.match(fold(address.name)):
+        return True  # "Collège Jean-Philippe Rameau" bears a person's name, and is none.
     local, domain = fold(address.addr_spec.partition("@")[0]), fold(address.domain)
     words = [word for word in re.findall(r"[a-z]+", fold(address.name)) if len(word) > 2]  # noqa: PLR2004 particles
     if any(word in GIVEN_NAMES or (word in local and word not in shared) for word in words):
@@ -269,6 +271,12 @@ def is_institution(address: Address, no_names: Collection[str], shared: Collecti
     return bool(address.name) and name_of(address.name, address.addr_spec, no_names) is None
 
 
+_ORGANISATION = re.compile(
+    r"\W*(?:le |la |les |l'|l’)?(?:college|lycee|ecole|universite|iut|cfa|mairie|ville|commune|communaute|agglomeration"
+    r"|metropole|departement|region|prefecture|ministere|direction|service|secretariat|association|federation|syndicat"
+    r"|fondation|comite|conseil|chambre|caisse|maison|centre|institut|office|agence|cabinet|societe|groupe|compagnie"
+    r"|cie|theatre|musee|mediatheque|bibliotheque|hopital|clinique|banque|collectif|reseau|equipe|regie|union)\b(?! [a-z]\.)"
+)
 _LOOKS_FOR = re.compile(
     r"\b(?:je|j'|nous|i am|i'm|et) (?:re)?cherch\w+ +(?P<sought>(?:[\w'’-]+ ?){1,5})"
     r"|\b(?:looking|searching) for +(?P<wanted>(?:[\w'’-]+ ?){1,5})"

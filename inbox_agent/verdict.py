@@ -756,7 +756,7 @@ def _by_words(sight: Sight) -> Verdict | None:
     says_so = declares(sight, "applies") or (sight.attached and declares(sight, "encloses_papers"))
     if words >= STRONG and for_a_post and seeks and (says_so or sight.has("internship", "spontaneous")):
         return Verdict(Kind.APPLICATION, _because(sight))
-    if words >= FAIR and _announces_attachments(sight):
+    if words >= FAIR and _announces_attachments(sight) and not sight.institution:
         return Verdict(Kind.APPLICATION, ("attaches", *_because(sight)))
     return None
 
