@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _EVIDENCE_SHOWN = 14
 _A_SENTENCE = 5  # words above a forwarded message; fewer only pass it on.
+_FEW_WORDS = 25  # of who passes on what had been passed on to him.
 _HEAD = 600  # characters at the head of a CV, where its owner's name stands.
 _SIGNED = 60  # characters at the end of a text, where people sign.
 _UNREAD = ("MIME structure unreadable", "cut after", "header section cut")  # of parse.py
@@ -202,6 +203,9 @@ def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | N
     if staff.includes(below.from_.addr_spec):
         deeper = take_apart(below.whole)
         return _from_below(message, deeper.below, staff) if deeper.below and deeper.below.from_ else None
+    further = _passed_on_again(below)
+    if further is not None:
+        return _from_below(message, further, staff)
     return dataclasses.replace(
         message,
         from_=(below.from_,),
@@ -217,6 +221,15 @@ def _from_below(message: Message, below: Forwarded, staff: Staff) -> Message | N
         html=None,
         enclosed=(),
     )
+
+
+def _passed_on_again(below: Forwarded) -> Forwarded | None:
+    """What stands below a text that only passes it on: "Bonjour, reçu ceci. Bon week-end."."""
+    deeper = take_apart(below.whole)
+    _, prefixes = bare_subject(below.subject or "")
+    forwards = deeper.announced or is_forward_prefix(prefixes)
+    few = len(deeper.own.split()) < _FEW_WORDS
+    return deeper.below if forwards and few and deeper.below is not None and deeper.below.from_ is not None else None
 
 
 def _sight(case: _Case) -> Sight:
@@ -246,9 +259,14 @@ def _sight(case: _Case) -> Sight:
         several_owners=_several_owners(case, sight),
     )
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
+    if service is None and case.judged.from_ and _SERVICE.search(fold(case.judged.from_[0].name)):
+        service = case.judged.from_[0].name
     if service is not None:
         sight = dataclasses.replace(sight, notes=(*sight.notes, f"service de l’emploi ({service})"))
     return sight
+
+
+_SERVICE = re.compile(r"\b(?:mission locale|france travail|pole emploi|cap emploi|plie|maison de l.emploi|e2c)\b")
 
 
 def _writes_for_others(case: _Case) -> bool:
@@ -455,7 +473,8 @@ def _machine(case: _Case, sight: Sight) -> Verdict | None:
     if sight.cvs or (sight.papers and verdict.first_person(sight) >= verdict.FAIR):
         return Verdict(Kind.APPLICATION, ("cv", "letter", "applies"), evidence=(shown,))
     replied = field is not None and field.startswith("Auto-Submitted: auto-replied")
-    if not replied and (sight.has("newsletter") or guards.bulk_header(message) is not None):
+    to_many = sight.has("newsletter") or guards.bulk_header(message) is not None
+    if not replied and to_many and not _notifies(sight, field):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=(shown,))
     if field is not None and field.startswith("X-Auto-Response-Suppress"):
         return None
@@ -464,6 +483,13 @@ def _machine(case: _Case, sight: Sight) -> Verdict | None:
     return Verdict(
         Kind.AUTOMATIC, ("automatic_header", "receipt", "out_of_office", "delivery_failure"), evidence=(shown,)
     )
+
+
+def _notifies(sight: Sight, field: str | None) -> bool:
+    """Whether a program made it for this one reader: what happened, not what is advertised."""
+    made = field is not None and field.startswith("Auto-Submitted")
+    advertises = sight.has("advert") or sight.in_subject("newsletter")
+    return made and not advertises and ("newsletter" not in sight.hits or sight.hits["newsletter"].count == 1)
 
 
 def _bulk(case: _Case, sight: Sight) -> Verdict | None:

@@ -169,10 +169,14 @@ def wants_else(sight: Sight) -> float:
 
     One phrase in the body may be of a candidate's work, and weighs less.
     """
+    return said_else(sight) + 2.0 * sight.institution + 1.0 * sight.we + 2.0 * sight.others_cv
+
+
+def said_else(sight: Sight) -> float:
+    """The part of it that stands in the words, whoever writes and whosever CV it is."""
     weights = [_weight_against(sight, cue) for cue in _AGAINST if cue in sight.hits]
     found = sorted((*weights, *([_GOAL] if sight.other_goal and sight.cvs else [])), reverse=True)
-    said = sum(found[:1]) + 0.5 * sum(weight >= FAIR for weight in found[1:])
-    return said + 2.0 * sight.institution + 1.0 * sight.we + 2.0 * sight.others_cv
+    return sum(found[:1]) + 0.5 * sum(weight >= FAIR for weight in found[1:])
 
 
 def _weight_against(sight: Sight, cue: str) -> float:
@@ -293,18 +297,24 @@ def _to_many(sight: Sight) -> Verdict | None:
 
 def _passed_on(sight: Sight) -> Verdict | None:
     """One person's papers, from somebody whose work it is to place that person, or whom she asked to send them."""
-    if not sight.cvs or sight.own_cv or sight.has("favour", "not_the_one"):
+    attached = [piece for piece in sight.papers if piece.document.part != BODY_PART]
+    if not attached or sight.own_cv or sight.has("favour", "not_the_one"):
         return None
-    if any(note.startswith("service de l’emploi") for note in sight.notes):
+    if _by_a_service(sight) and sight.cvs:
         return _by_an_adviser(sight)
     business = sight.has("agency", "agency_sender", "supplier", "organisation_applies")
-    if len(sight.cvs) > 1 or not sight.others_cv or business:
+    others = sight.others_cv or (not sight.cvs and sight.has("somebody_else") and not declares(sight, *_FIRST_PERSON))
+    if len(sight.cvs) > 1 or not others or business:
         return None
     if sight.has("acquaintance") and not sight.has("speaks_for"):
         return None
     if sight.has("employment_adviser", "speaks_for") and wants_work(sight) >= WEAK and not sight.has(*_FOR_OTHERS):
         return _by_an_adviser(sight)
     return None
+
+
+def _by_a_service(sight: Sight) -> bool:
+    return any(note.startswith("service de l’emploi") for note in sight.notes)
 
 
 # What somebody else's CV is sent for, when it is not to be hired here.
@@ -409,7 +419,7 @@ def _somebody_else(sight: Sight) -> Verdict | None:
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
         return _by_a_relative(sight)
     advises = sight.institution and sight.has("employment_adviser") and not sight.has("agency", "supplier")
-    if sight.cvs and (advises or any(note.startswith("service de l’emploi") for note in sight.notes)):
+    if sight.cvs and (advises or _by_a_service(sight)):
         return _by_an_adviser(sight)
     if sight.others_cv and sight.has("somebody_else") and not sight.letters:
         return _others_papers(sight)
@@ -449,7 +459,7 @@ def _by_an_adviser(sight: Sight) -> Verdict:
         return doubt(
             "un conseiller transmet plusieurs CV : une candidature pour chacun, s’il y a lieu", "adviser_transmits"
         )
-    service = any(note.startswith("service de l’emploi") for note in sight.notes) or sight.has("employment_adviser")
+    service = _by_a_service(sight) or sight.has("employment_adviser")
     note = "transmise par un conseiller à l’emploi" if service else "transmise par un tiers, à la demande du candidat"
     return Verdict(Kind.APPLICATION, ("adviser_transmits", "cv"), notes=(note,), third_party=True)
 
@@ -473,7 +483,7 @@ def _others_papers(sight: Sight) -> Verdict:
     )
     if sight.has("agency", "agency_sender"):
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
-    if wants_else(sight) >= STRONG and not sight.has("the_job", "subject_application"):
+    if said_else(sight) >= WEAK and wants_else(sight) >= STRONG and not sight.has("the_job", "subject_application"):
         named = False
     if not sight.private_sender and not named and len(sight.own.split()) >= _SHORT_NOTE:
         return Verdict(Kind.OTHER, ("cv", *(cue for cue in _AGAINST if sight.has(cue))))
@@ -600,6 +610,8 @@ def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     known = _known(sight)
     if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
+    if sight.papers and not known and sight.quoted.strip() and declares(sight, "applies") and not sight.has("adds"):
+        return None
     if sight.cvs and not (sight.message.in_reply_to or sight.quoted.strip()):
         return None  # "Re: annonce" typed as a subject: it answers no mail.
     if sight.papers:
@@ -621,7 +633,9 @@ def _of_another(sight: Sight) -> Verdict | None:
     """A question about something else, or the offer of one who wants to sell, to write or to be elected."""
     if sight.papers or first_person(sight) >= STRONG or _seeks_work(sight):
         return None
-    if sight.institution and not sight.has("employment_adviser", "applies", "encloses_papers") and not sight.answers:
+    relays_a_question = sight.question and sight.has("this_offer") and not said_else(sight)
+    speaks = sight.has("employment_adviser", "applies", "encloses_papers") or sight.answers or relays_a_question
+    if sight.institution and not speaks:
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
     about_us = sight.has("asks_about_post", "chaser", "adds", "interview") or (
         sight.question and sight.has("the_job") and not sight.has("circulate_offer", "relative")
