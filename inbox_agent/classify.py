@@ -54,6 +54,7 @@ ARGUED_AT_LEAST = 0.15  # of the weight of arguments
 BY_A_LANDLINE = 0.7  # a number that a firm may have
 SHOWN = 4  # findings quoted in one piece of evidence.
 SLIGHT = 0.05  # a weight below it is not worth a line of evidence.
+NAME_OF_A_SCAN = 2.5  # times the weight of a name, since a page is seldom read without faults
 NAMED_LIKE_A_PERSON = range(2, 5)  # words of a file name: "Jeanne Dupont.pdf".
 PAGES_OF_A_CV = 4
 
@@ -266,7 +267,7 @@ def _cv_score(part: Passage, sight: _Sight, look: _Look, rules: DocumentRules, *
     others = sight.anywhere + _findings(sight.possible.near, career)
     discount = scale.trade_discount * form
     evidence += [item.evidence("other", item.mark.cv, discount) for item in others if not item.heads_only(titled)]
-    return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.CV, scale)])
+    return _score(scale, [*evidence, *_name_evidence(look, DocumentKind.CV, scale)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -640,7 +641,7 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
     evidence += [finding.evidence("other", finding.mark.letter, discount) for finding in others]
     if core.count < _least_words(evidence, scale, rules):
         evidence.append(Evidence("letter_too_short", f"{core.count} words in sentences", -scale.needed))
-    return _score(scale, [*evidence, *_name_evidence(look.named, DocumentKind.LETTER, scale)])
+    return _score(scale, [*evidence, *_name_evidence(look, DocumentKind.LETTER, scale)])
 
 
 def _framed(passage: Passage, span: tuple[int, int], evidence: list[Evidence], scale: Scale) -> Iterator[Evidence]:
@@ -919,12 +920,12 @@ def _kinds_named(name: str, rules: DocumentRules) -> frozenset[DocumentKind]:
     return kinds
 
 
-def _name_evidence(named: frozenset[DocumentKind], kind: DocumentKind, scale: Scale) -> list[Evidence]:
-    if not named:
+def _name_evidence(look: _Look, kind: DocumentKind, scale: Scale) -> list[Evidence]:
+    if not look.named:
         return []
-    speaks_for = kind in named or DocumentKind.CV_AND_LETTER in named
-    weight = scale.name_weight if speaks_for else -scale.name_weight
-    return [Evidence("file_name", f"says {', '.join(sorted(named))}", weight)]
+    speaks_for = kind in look.named or DocumentKind.CV_AND_LETTER in look.named
+    weight = scale.name_weight * (NAME_OF_A_SCAN if look.images else 1)
+    return [Evidence("file_name", f"says {', '.join(sorted(look.named))}", weight if speaks_for else -weight)]
 
 
 def _by_name(passage: Passage, look: _Look, rules: DocumentRules) -> Classified:

@@ -373,3 +373,75 @@ def test_rules_that_are_no_toml_are_told_by_line(tmp_path):
 
     with pytest.raises(ConfigError, match="line 1"):
         load_document_rules(broken)
+
+
+SHOWN = """La lettre qui fait mouche
+Une lettre tient sur une page. Voici celle de Kevin, qui cherchait une place d'apprenti :
+« Madame, Monsieur,
+J'ai seize ans et je me lève déjà à cinq heures pour aider mon oncle au fournil. J'aimerais apprendre le métier chez
+vous, parce que votre pain est le meilleur. Je suis solide, ponctuel et motivé.
+Je vous prie d'agréer, Madame, Monsieur, mes salutations distinguées.
+Kevin »
+Il parle de lui sans réciter, et il dit pourquoi cette boulangerie.
+"""
+
+
+def test_a_letter_in_quotation_marks_is_shown_not_sent():
+    assert judge(SHOWN).kind is DocumentKind.OTHER
+    assert judge(SHOWN.replace("« ", "").replace(" »", "")).kind is DocumentKind.LETTER
+
+
+def test_titles_in_quotation_marks_do_not_quote_what_stands_between_them():
+    assert judge(LETTER.replace("je connais", "« Les nuits » je connais").replace("Votre", "« Vivre » Votre")).kind is (
+        DocumentKind.LETTER
+    )
+
+
+def test_who_tells_of_herself_as_she_gives_her_address():
+    told = """Présentation de Claire Mounier
+Après des études de droit à Poitiers (maîtrise obtenue en 1998), Claire Mounier a dirigé pendant huit ans le service de
+la vie associative de Châtellerault. Nommée en 2009 directrice de cabinet, elle a conduit la réforme des conseils de
+quartier. Depuis 2015, elle est directrice des solidarités. Elle a suivi en 2018 le cycle supérieur de l'INET.
+"""
+
+    assert judge(f"{told}claire.mounier@example.org, 06 45 70 18 22").kind is DocumentKind.CV
+    assert judge(f"{told}billetterie@example.org, 02 45 70 18 22").kind is DocumentKind.OTHER
+
+
+def test_boxes_to_tick_make_a_form_and_rows_of_them_rate_a_skill():
+    form = """Recrutement de saisonniers 2024
+Nom GAUTHIER
+Prénom Mélissa
+Date de naissance 14/05/2004
+Adresse 6 rue du Port, 37130 Langeais
+Téléphone 06 99 12 34 07
+Poste demandé : baignade [x] entretien [ ]
+Juillet [x] Août [x]
+Permis B [x]
+Diplômes BNSSA 2023
+Expériences camping des Mistrals, été 2023
+"""
+
+    assert judge(form).kind is DocumentKind.OTHER
+    assert judge(f"{CV}Excel ☑☑☐\nWord ☑☑☑\nPaie ☑☐☐\nGestion ☑☐☐").kind is DocumentKind.CV
+
+
+def test_a_few_words_read_of_a_scan_prove_what_it_is_and_never_what_it_is_not():
+    few = "\n".join(CV.split("\n")[:5])
+
+    assert scan("IMG_2041.jpg", text=few, state=DocumentState.READ).kind is DocumentKind.CV
+    assert scan("IMG_2041.jpg", text="Langues\nsoussou, malinké\nQualités\nsérieux, discret, très matinal").kind is (
+        DocumentKind.CV
+    )
+    assert scan("CV Sylla.jpg", text="Ce que nous avons lu de la page est trop peu").kind is DocumentKind.CV
+
+
+def test_a_letter_is_greeted_and_signed_in_words_of_its_own():
+    letter = """Salut à toute l'équipe,
+Je fais de la radio avec des habitants depuis quatre ans et j'aimerais faire la même chose chez vous : ouvrir des
+micros, garder une trace. Le titre m'intimide un peu, le contenu pas du tout. Je peux venir quand vous voulez.
+Gaël
+"""
+
+    assert judge(letter).kind is DocumentKind.LETTER
+    assert "letter_framed" in reasons_of(judge(letter))

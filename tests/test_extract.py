@@ -364,6 +364,12 @@ def test_a_page_that_was_fed_sideways_is_turned(turned: int) -> None:
     assert "Expérience professionnelle" in found.text
 
 
+@pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")
+def test_a_page_photographed_aslant_is_read_as_one_block() -> None:
+    found = _extract(making.picture(LINES * 4, turned=9), ocr_pages=1, ocr_seconds=100)
+    assert "Expérience professionnelle" in found.text
+
+
 def test_a_scan_stays_a_scan_when_no_time_is_left() -> None:
     assert _extract(making.scanned_pdf(LINES), ocr_pages=1, ocr_seconds=0).state is DocumentState.SCANNED
 

@@ -93,18 +93,35 @@ def _run(picture: bytes, seconds: float) -> bytes:
     """
     deadline = time.monotonic() + seconds
     text, turned = _read(picture, seconds, _language()), False
+    if _words(text) < _A_PAGE:
+        text = _looked_for(picture, deadline, text)
     signs = len(text.split())
     if signs >= _A_PAGE and _installed("osd") and _share(text, _FRENCH + _ENGLISH) < _SMALL_WORDS:
-        upright = _read(picture, deadline - time.monotonic(), _language(), turn=True)
+        upright = _read(picture, deadline - time.monotonic(), _language(), *_TURN)
         if turned := _share(upright, _FRENCH + _ENGLISH) > _share(text, _FRENCH + _ENGLISH):
             text = upright
     english = _language() != "eng" and _share(text, _ENGLISH) > _share(text, _FRENCH)
     if english and _installed("eng") and len(_NO_I.findall(text)) > 1:
-        text = _read(picture, deadline - time.monotonic(), "eng", turn=turned) or text
+        text = _read(picture, deadline - time.monotonic(), "eng", *(_TURN if turned else ())) or text
         text = _BAR_FOR_I.sub(b"I", text)
     return text
 
 
+def _looked_for(picture: bytes, deadline: float, text: bytes) -> bytes:
+    """The text of a page on which next to none was found: it may lie aslant, and is one block, or hide on its side."""
+    for how in (("--psm", "6"), ("--psm", "12")):
+        again = _read(picture, deadline - time.monotonic(), _language(), *how)
+        if _words(again) >= _A_PAGE:
+            return again
+    return text
+
+
+def _words(text: bytes) -> int:
+    return len(_WORD.findall(text.decode("utf-8", "replace")))
+
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_TURN = ("--psm", "1")
 _A_PAGE = 20  # words or what looks like them; fewer are on a photo or a logo.
 _NO_I = re.compile(rb"(?<!\S)[1|!l4](?= [a-z])")  # "1 would like": as the French model reads it.
 _BAR_FOR_I = re.compile(rb"(?<!\S)\|(?= [a-z])")  # "| would like"; a bar that parts is followed by a capital.
@@ -123,10 +140,10 @@ def _share(text: bytes, words: tuple[bytes, ...]) -> float:
 _THRESHOLD = ("-c", "thresholding_method=2")
 
 
-def _read(picture: bytes, seconds: float, language: str, *, turn: bool = False) -> bytes:
+def _read(picture: bytes, seconds: float, language: str, *how: str) -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 a fixed program; the picture is its standard input
-            [tesseract() or "", "stdin", "stdout", "-l", language, *_THRESHOLD, *(("--psm", "1") if turn else ())],
+            [tesseract() or "", "stdin", "stdout", "-l", language, *_THRESHOLD, *how],
             input=picture,
             capture_output=True,
             timeout=max(seconds, 0.0),
