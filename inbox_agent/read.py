@@ -3,7 +3,8 @@
 `python -I -m inbox_agent.read` is the mould of such children. It has what all of them need in memory, the rules and the
 libraries, reads nothing that came from outside, and forks one child for each packet on its standard input that asks for
 one: that takes 5 ms instead of 250, and what is in memory already is there once. Of a child that is to end it tells the
-status, since it is the parent.
+status, since it is the parent. When a child gives its first scan into its pipe, the mould forks the process that reads
+them for that child (ocr.py), without looking at what is in the pipe.
 
 A child is given a socket of jobs, one packet for each message, each with the open file that it is about, and a pipe for
 its answers, in frames of four octets of length and JSON. It confines itself before the first job (sandbox.py) and ends
@@ -254,30 +255,79 @@ def main() -> None:
     _serve(orders, loaded)
 
 
+@dataclass(slots=True)
+class _Fork:
+    """A child as its mould knows it: with the pipes of its scans until the first comes, then with who reads them."""
+
+    pid: int
+    pipes: ocr.Pipes | None
+    scanner: int | None = None
+
+    def close(self) -> None:
+        """Let go of the pipes."""
+        if self.pipes is not None:
+            self.pipes.close_answering()
+            self.pipes = None
+
+
 def _serve(orders: socket.socket, loaded: _Loaded) -> None:
-    children: dict[int, int] = {}
-    orders.settimeout(loaded.settings["idle"] + _LONGER)
+    forks: dict[int, _Fork] = {}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # It waits until it is asked for.
     while True:
-        try:
-            order, descriptors = _receive(orders)
-        except TimeoutError:
-            if all(_has_ended(pid) for pid in children.values()):
-                return
-            continue
-        if order is None:
+        poll = select.poll()
+        poll.register(orders, select.POLLIN)
+        waiting = {fork.pipes.pictures: fork for fork in forks.values() if fork.pipes is not None}
+        for pictures in waiting:
+            poll.register(pictures, select.POLLIN)
+        ready = dict(poll.poll((loaded.settings["idle"] + _LONGER) * 1000))
+        if not ready and all(_has_ended(fork.pid) for fork in forks.values()):
             return
-        if "end" in order:
-            status = _ended(children.pop(order["end"]), order["patience"])
-            orders.send(json.dumps({"status": status}).encode())
-            continue
-        pid = os.fork()
-        if pid == 0:
-            _be_child(orders, descriptors, loaded, order)
-        children[order["child"]] = pid
-        with contextlib.suppress(OSError):  # It has done so itself.
-            os.setpgid(pid, pid)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        for pictures in waiting.keys() & ready.keys():
+            _scan_or_close(waiting[pictures], loaded, comes=bool(ready[pictures] & select.POLLIN))
+        if orders.fileno() in ready and not _obey(orders, loaded, forks):
+            return
+
+
+def _obey(orders: socket.socket, loaded: _Loaded, forks: dict[int, _Fork]) -> bool:
+    """Make or end a child; False at the end of orders."""
+    order, descriptors = _receive(orders)
+    if order is None:
+        return False
+    if "end" in order:
+        status = _ended(forks.pop(order["end"]), order["patience"])
+        orders.send(json.dumps({"status": status}).encode())
+        return True
+    settings = loaded.settings | order
+    pipes = ocr.Pipes.new() if settings["ocr_pages"] and not settings["alone"] and ocr.tesseract() else None
+    pid = os.fork()
+    if pid == 0:
+        for other in forks.values():
+            other.close()
+        _be_child(orders, descriptors, loaded, settings, pipes)
+    forks[order["child"]] = _Fork(pid, pipes)
+    with contextlib.suppress(OSError):  # It has done so itself.
+        os.setpgid(pid, pid)
+    if pipes is not None:
+        pipes.close_asking()
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return True
+
+
+def _scan_or_close(fork: _Fork, loaded: _Loaded, *, comes: bool) -> None:
+    """Fork who reads the scans of a child when the first comes; where the child is gone, none will."""
+    if comes and fork.pipes is not None:
+        ceiling = _ceiling(loaded.settings)
+        fork.scanner = os.fork()
+        if fork.scanner == 0:
+            ocr.serve(fork.pipes, lambda: confine(ceiling, writable=None, programs=_PROGRAMS, fork=True))
+        with contextlib.suppress(OSError):  # Ended already.
+            os.setpgid(fork.scanner, fork.pid)
+    fork.close()
+
+
+def _ceiling(settings: dict[str, Any]) -> Ceiling:
+    return Ceiling(memory=settings["memory"], file=settings["file"])
 
 
 def _has_ended(pid: int) -> bool:
@@ -285,18 +335,23 @@ def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _ended(pid: int, patience: float) -> int:
-    """End a child and those it has made; its exit status, negative for a signal."""
-    deadline, pause = time.monotonic() + patience, 0.001
-    while not _has_ended(pid) and time.monotonic() < deadline:
-        time.sleep(pause)
-        pause = min(pause * 2, 0.02)
+def _ended(fork: _Fork, patience: float) -> int:
+    """End a child, those it has made and who reads its scans; its exit status, negative for a signal."""
+    deadline = time.monotonic() + patience
+    while not _has_ended(fork.pid) and (left := deadline - time.monotonic()) > 0:
+        signal.sigtimedwait({signal.SIGCHLD}, left)
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.killpg(fork.pid, signal.SIGKILL)
+    fork.close()
+    if fork.scanner is not None:
+        os.kill(fork.scanner, signal.SIGKILL)
+        os.waitpid(fork.scanner, 0)
+    return os.waitstatus_to_exitcode(os.waitpid(fork.pid, 0)[1])
 
 
-def _be_child(orders: socket.socket, descriptors: list[int], loaded: _Loaded, order: dict[str, Any]) -> None:
+def _be_child(
+    orders: socket.socket, descriptors: list[int], loaded: _Loaded, settings: dict[str, Any], pipes: ocr.Pipes | None
+) -> None:
     """The forked process; never comes back."""
     status = 1
     try:
@@ -304,8 +359,10 @@ def _be_child(orders: socket.socket, descriptors: list[int], loaded: _Loaded, or
         orders.close()
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
+        if pipes is not None:
+            ocr.ask(pipes)
         jobs, answers = descriptors
-        _read_jobs(socket.socket(fileno=jobs), os.fdopen(answers, "wb"), loaded, loaded.settings | order)
+        _read_jobs(socket.socket(fileno=jobs), os.fdopen(answers, "wb"), loaded, settings)
         status = 0
     finally:
         os._exit(status)
@@ -316,17 +373,14 @@ def _be_child(orders: socket.socket, descriptors: list[int], loaded: _Loaded, or
 
 def _read_jobs(jobs: socket.socket, answers: BinaryIO, loaded: _Loaded, settings: dict[str, Any]) -> None:
     """Serve jobs until their socket is closed."""
-    ceiling = Ceiling(memory=settings["memory"], file=settings["file"])
-    scans = bool(settings["ocr_pages"] and ocr.tesseract())
-    if scans and not settings["alone"]:
-        ocr.start(lambda: confine(ceiling, writable=None, programs=_PROGRAMS, fork=True))
+    scans_alone = bool(settings["alone"] and settings["ocr_pages"] and ocr.tesseract())
     extractor = _extractor(settings)
     if settings["cautious"]:
         importlib.import_module("pypdf")  # Once, instead of in each process that is forked for a document.
     confined = confine(
-        ceiling,
+        _ceiling(settings),
         writable=Path(settings["folder"]) if settings["folder"] else None,
-        programs=_PROGRAMS if scans and settings["alone"] else (),
+        programs=_PROGRAMS if scans_alone else (),
         fork=settings["alone"],
     )
     _answer(answers, {"ready": True, "landlock": confined.landlock, "seccomp": confined.seccomp})

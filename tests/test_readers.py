@@ -325,6 +325,20 @@ def test_a_child_that_may_run_nothing_reads_scans(spool: Path) -> None:
     assert [[document.state for document in reading.documents] for reading in results] == [[DocumentState.READ]] * 2
 
 
+@pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")
+def test_who_reads_scans_is_started_with_the_first_confined_and_ends_with_the_child(spool: Path) -> None:
+    scan = making.scanned_pdf(["Jeanne Dupont", "Expérience professionnelle", "2019 - 2023 Chargée de mission"])
+    children = ChildReaders(shipped("rules"), (), NOBODY, limits=ReaderLimits(ocr_seconds=50), workers=1)
+    list(children.read([_spooled(spool, _application("text alone"))]))
+    (child,) = _children_of(children)
+    list(children.read([_spooled(spool, _application("a scan", ("1.pdf", scan)))]))
+    (scanner,) = set(_children_of(children)) - {child}
+    status = Path(f"/proc/{scanner}/status").read_text()
+    children.close()
+    assert "Seccomp:\t2" in status or not sandbox.confinement().seccomp
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (child, scanner))
+
+
 def test_what_the_machine_lacks_is_a_warning() -> None:
     assert sandbox.Confinement(7, seccomp=True).warnings == ()
     assert len(sandbox.Confinement(None, seccomp=False).warnings) == 2

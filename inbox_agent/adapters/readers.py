@@ -184,7 +184,9 @@ class ChildReaders:
             self._start(cautious=False)
 
     def close(self) -> None:
-        """End the children."""
+        """End the children: all are told before any is waited for."""
+        for child in self._children:
+            child.dismiss()
         for child in list(self._children):
             self._end(child)
         if self._mould is not None:
@@ -411,10 +413,13 @@ class _Mould:
         return self._process.returncode
 
     def close(self) -> None:
-        """End it; children that it leaves end when their sockets do."""
+        """End it; children that it leaves end when their sockets do. Its end of the socket closes when it has ended."""
+        with contextlib.suppress(OSError):
+            self._orders.shutdown(socket.SHUT_WR)
+            self._orders.settimeout(1)
+            while self._orders.recv(1000):
+                pass
         self._orders.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
         self._process.kill()
         self._process.wait()
 
@@ -498,9 +503,13 @@ class _Child:
             self.ready = self.ready or "ready" in value
             yield value
 
+    def dismiss(self) -> None:
+        """Tell the process that there are no more jobs."""
+        self._jobs.close()
+
     def end(self) -> None:
         """End the process, its children and its folder."""
-        self._jobs.close()
+        self.dismiss()
         self.status = self._mould.end(self._number, 0.02 if self.jobs or self.why else 0.5)
         self.answers.close()
         if self.folder is not None:
