@@ -15,6 +15,7 @@ from inbox_agent.phrases import fold
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from inbox_agent.classify import Classified
     from inbox_agent.document_rules import DocumentRules
     from inbox_agent.extract import Extract
 
@@ -140,9 +141,11 @@ _OF_CANDIDATES = re.compile(
     r"|cover letter|\bpostul|offre d.emploi|\bau poste d|\bpour (?:le|ce|votre) poste\b|\bvotre (?:offre|annonce)\b"
 )
 _ANNOUNCED = re.compile(
-    r"\b(?:voici|voila|voilou|ci-joint|joint|joins|joignant|envoie?|transmets|trouverez|pj|piece jointe|attached"
+    r"\b(?:voici|voila|voilou|ci-joint|joint|joins|joignant|envoie?|mets?|transmets|trouverez|pj|piece jointe|attached"
     r"|here is)\b[^.!?\n]{0,30}\b(?:cv|c\.v|curriculum|resume)\b"
-    r"|\b(?:cv|curriculum)\b[^.!?\n]{0,20}\b(?:ci-joint|joint|en pj|en piece|attached)\b"
+    r"|\b(?:cv|curriculum)\b[^.!?\n]{0,20}\b(?:ci-joint|joint|en pj|en piece|en photo|en image|scanne|attached)\b"
+    r"|\b(?:photo|capture d.ecran|screenshot|scan|image)s?\b[^.!?\n]{0,12}\b(?:mon|du|de|of my)"
+    r" (?:cv|curriculum|resume)\b"
 )
 
 
@@ -184,15 +187,43 @@ _BELOW = re.compile(
 _HERE = re.compile(r"\b(?:ici|ci-apr[eè]s|ci-dessous|dans ce (?:mail|message)|below)\b", re.IGNORECASE)
 
 
+# "Je n'ai pas rédigé de lettre": then this is none.
+_NO_LETTER = re.compile(
+    r"\b(?:pas|sans|ni)\b[^.!?;\n]{0,40}\b(?:de|ma) lettre\b(?!,? mais)|\b(?:no|without a) (?:cover )?letter\b",
+    re.IGNORECASE,
+)
+_A_LETTER = 120  # words; who says so in more writes one after all.
+_YEAR = re.compile(r"\b(?:19[5-9]|20[0-4])\d\b")
+_YEARS = 3  # a career has as many; most mails are not looked at more closely.
+
+
+def _cv_in_body(text: str, rules: DocumentRules) -> Classified | None:
+    """A CV that was pasted into the message, as somebody does who cannot attach a file."""
+    if len(_YEAR.findall(text[:6000])) < _YEARS:
+        return None
+    judged = classify(
+        text,
+        name="",
+        state=DocumentState.READ,
+        pages=None,
+        images=0,
+        media_type="text/plain",
+        vocabulary=rules,
+    )
+    return judged if judged.kind in _CVS else None
+
+
 def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool, alone: bool) -> Piece | None:
-    """The candidate's words as a letter, None when they only go with the attachments; `alone`: nothing is attached."""
-    judged = classify_body(text, rules)
+    """The candidate's words as a letter or a CV, None when they only go with attachments; `alone`: there are none."""
+    judged = None if _NO_LETTER.search(text) and len(text.split()) < _A_LETTER else classify_body(text, rules)
     if judged is None:
         said = [found[0] for found in _BELOW.finditer(text[:3000]) if alone or _HERE.search(found[0])]
         rest = text
         for sentence in said:
             rest = rest.replace(sentence, " ", 1)
         judged = classify_body(rest, rules) if said else None
+    if judged is None and alone:
+        judged = _cv_in_body(text, rules)
     if judged is None:
         return None
     octets = text.encode()

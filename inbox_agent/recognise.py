@@ -184,7 +184,11 @@ def _inner(message: Message, written: Written, staff: Staff) -> Message | None:
     if below is None or below.from_ is None:
         return None
     _, prefixes = bare_subject(message.subject)
-    if not (written.announced or is_forward_prefix(prefixes)) or _is_sender(message, below.from_):
+    among_us = by_staff and message.attachments and all(staff.includes(one.addr_spec) for one in message.to)
+    forwards = (
+        written.announced or is_forward_prefix(prefixes) or (among_us and not staff.includes(below.from_.addr_spec))
+    )
+    if not forwards or _is_sender(message, below.from_):
         return None
     return _from_below(message, below, staff)
 
@@ -250,6 +254,8 @@ def _sight(case: _Case) -> Sight:
     to_us = addressed(case.judged, case.offers, case.staff, weights=recognition.weights)
     sight = see(case.judged, dataclasses.replace(case.body, own=text), pieces, to_us, recognition)
     is_own = _names_the_writer(case, sight)
+    if is_own is False and sight.cvs:
+        sight = dataclasses.replace(sight, pieces=sight.attached)  # Who passes on a CV writes no letter of hers.
     named = names_one(sight.subject, sight.own, case.offers, recognition)
     sight = dataclasses.replace(
         sight,
@@ -281,7 +287,7 @@ def _writes_for_others(case: _Case) -> bool:
 def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     """True where the CVs bear the sender's first name, False where nothing names their owners, None in between."""
     no_names = case.rules.recognition.lists["no_names"]
-    papers = [piece for piece in sight.cvs if not piece.by_name]
+    papers = [piece for piece in sight.cvs if not piece.by_name and piece.document.part != BODY_PART]
     sender = next(iter(case.judged.from_), None)
     writer = name_of(sender.name, sender.addr_spec, no_names) if sender is not None else None
     if not papers or sender is None or writer is None:

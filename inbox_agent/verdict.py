@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentState, Evidence, Kind
+from inbox_agent.person import name_of
 from inbox_agent.phrases import fold
 from inbox_agent.pieces import BODY_PART
 from inbox_agent.rules import Place, Speaks
@@ -76,6 +77,7 @@ def of_a_person(sight: Sight) -> Verdict:
         _business,
         _of_several,
         _somebody_else,
+        _of_an_agency,
         _afterwards,
         _of_another,
         _question,
@@ -199,13 +201,14 @@ def _not_the_one(sight: Sight) -> Verdict | None:
     """Somebody says that a mail of ours should not have gone to him."""
     if not sight.has("not_the_one") or sight.papers or declares(sight, "applies", "encloses_papers"):
         return None
-    if not _speaks_of_candidature(sight) and "postul" not in sight.own.lower():
+    answered = sight.answers and _known(sight)
+    if not (answered or _speaks_of_candidature(sight) or "postul" in sight.own.lower()):
         return None
     return doubt("dit n’avoir pas postulé : un message de notre part s’est-il trompé d’adresse ?", "not_the_one")
 
 
 def _withdrawal(sight: Sight) -> Verdict | None:
-    if sight.has("call_for_projects", "organisation_applies"):
+    if sight.has("call_for_projects", "organisation_applies") or _for_an_agency(sight):
         return None
     if not sight.has("withdraws"):
         return Verdict(Kind.WITHDRAWAL, ("gives_up",)) if _gives_up(sight) else None
@@ -220,6 +223,23 @@ def _withdrawal(sight: Sight) -> Verdict | None:
     if not (_of_the_job(sight) or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
+
+
+def _for_an_agency(sight: Sight) -> bool:
+    """Whether an agency speaks, of one whom it had proposed."""
+    speaks = sight.has("agency") or (sight.has("agency_sender") and not sight.for_oneself)
+    return (
+        speaks
+        and not sight.private_sender
+        and "ma candidature" not in fold(sight.own)
+        and not declares(sight, "applies")
+    )
+
+
+def _of_an_agency(sight: Sight) -> Verdict | None:
+    if not _for_an_agency(sight) or sight.papers or not sight.has("agency"):
+        return None
+    return Verdict(Kind.OTHER, ("agency", "agency_sender"))
 
 
 def _gives_up(sight: Sight) -> bool:
@@ -371,7 +391,7 @@ def _business(sight: Sight) -> Verdict | None:
     because = tuple(cue for cue in _BUSINESS if cue in sight.hits)
     if other < STRONG or _own_application(sight) or (not sight.papers and _seeks_work(sight)):
         return None
-    if because == ("meeting",) and sight.has("interview") and sight.for_oneself:
+    if set(because) <= {"meeting", "money"} and sight.has("interview") and sight.for_oneself and sight.private_sender:
         return None
     if not sight.has("applies", "encloses_papers", "internship"):
         return _without_application(sight, other, because)
@@ -708,7 +728,19 @@ def _because(sight: Sight) -> tuple[str, ...]:
     return tuple(cue for cue in cues if sight.has(cue))
 
 
+def _from_nobody(sight: Sight) -> bool:
+    """Whether all that came is an archive that could not be opened, from an address that tells no name."""
+    closed = all(piece.by_name and piece.document.name.lower().endswith(_ARCHIVES) for piece in sight.attached)
+    signed = any(name_of(address.name, address.addr_spec) for address in sight.message.from_)
+    return bool(sight.attached) and closed and not (sight.private_sender or signed or sight.names_offer)
+
+
+_ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz")
+
+
 def _by_papers(sight: Sight) -> Verdict | None:
+    if _from_nobody(sight):
+        return doubt("une archive que personne n’a pu ouvrir, d’un expéditeur sans nom", "unreadable")
     words = sight.score(Speaks.APPLICATION)
     attached = any(piece.document.part != BODY_PART for piece in sight.letters)
     if sight.sure_cvs or (sight.cvs and words >= WEAK):
