@@ -408,7 +408,7 @@ def _set_aside(case: _Case, application: sa.Row[Any]) -> Outcome:
             )
             if row.folder is not None and not _by_hand(case, row):
                 _plan_move(write, row, case.account.folder, case.word.occasion, application.id, back=True)
-        _mark_stale(write, application.offer)
+        mark_stale(write, application.offer)
         write.note(Event("correction", said, application.id, application.id, case.word.who))
     return Outcome(said, done=True)
 
@@ -449,7 +449,7 @@ def _place(
             if row.folder != values["folder"] and not _by_hand(case, row):
                 _plan_move(write, row, values["folder"], case.word.occasion, application.id)
         for told_of_it in {application.offer, offer}:
-            _mark_stale(write, told_of_it)
+            mark_stale(write, told_of_it)
         write.note(Event("correction", said, application.id, case.row.id, case.word.who))
     return Outcome(said, done=True)
 
@@ -463,7 +463,8 @@ def _values(
         raise AgentError(f"there is no offer {offer}")
     by_word = status is not None or timing is not None
     known = case.installation.policy.offer(offer)
-    pieces = _pieces(case, application.id)
+    with case.installation.journal.snapshot() as connection:
+        pieces = present_documents(connection, application.id)
     lacking = assess.missing(pieces, known)
     if offer != application.offer and not by_word:
         status = assess.status(pieces, lacking)
@@ -494,13 +495,13 @@ def _timing(application: sa.Row[Any], wanted: Timing | None) -> Timing | None:
     return wanted
 
 
-def _pieces(case: _Case, application_id: int) -> tuple[Document, ...]:
-    query = sa.select(documents.c.document).where(documents.c.application_id == application_id, documents.c.current)
-    with case.installation.journal.snapshot() as connection:
-        return tuple(Document.from_json(value) for value in connection.scalars(query.order_by(documents.c.id)))
-
-
 # --- statements ---------------------------------------------------------------------------------------
+
+
+def present_documents(connection: sa.Connection, application_id: int) -> tuple[Document, ...]:
+    """Those of an application that no later one replaces, in the order they came."""
+    query = sa.select(documents.c.document).where(documents.c.application_id == application_id, documents.c.current)
+    return tuple(Document.from_json(value) for value in connection.scalars(query.order_by(documents.c.id)))
 
 
 def _messages_of(write: Write, application_id: int) -> list[sa.Row[Any]]:
@@ -551,7 +552,7 @@ def _touch(write: Write, application_id: int) -> None:
     )
 
 
-def _mark_stale(write: Write, offer: str | None) -> None:
+def mark_stale(write: Write, offer: str | None) -> None:
     """The register of an offer that an application left must be written anew."""
     write.note_fact(f"stale:{offer or ''}", "1")
 

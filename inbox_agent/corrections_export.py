@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from inbox_agent.application import Kind
 from inbox_agent.errors import AgentError
 from inbox_agent.installation import connect_mailbox
+from inbox_agent.replay import filed_message
 from inbox_agent.schema import applications, events, messages
 from inbox_agent.table import minute, table_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
 
-_LABELS = {Kind.APPLICATION: "application", Kind.FOLLOW_UP: "follow_up", Kind.WITHDRAWAL: "withdrawal"}
+_OF_CANDIDATES = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL)
 
 
 def listed(installation: Installation) -> list[dict[str, Any]]:
@@ -56,11 +56,13 @@ def export_cases(installation: Installation, folder: Path) -> tuple[int, int]:
     written = lost = 0
     try:
         for row, path, offer in _corrected(installation):
-            octets = _filed(installation, row, path) or _in_mailbox(installation, row, accounts)
+            octets = filed_message(installation, path, row.sha256) if path else None
+            octets = octets or _in_mailbox(installation, row, accounts)
             if octets is None:
                 lost += 1
                 continue
-            label = {"kind": _LABELS.get(row.kind, "other"), "offer": offer if row.kind in _LABELS else None}
+            theirs = row.kind in _OF_CANDIDATES
+            label = {"kind": row.kind if theirs else Kind.OTHER, "offer": offer if theirs else None}
             (folder / f"{row.id}.eml").write_bytes(octets)
             (folder / f"{row.id}.json").write_text(json.dumps(label, indent=1) + "\n", encoding="utf-8")
             written += 1
@@ -79,22 +81,11 @@ def _corrected(installation: Installation) -> list[tuple[sa.Row[Any], str | None
         sa.select(messages, applications.c.path, applications.c.offer.label("filed_for"))
         .outerjoin(applications, applications.c.id == messages.c.application_id)
         .where(messages.c.id.in_(spoken_of), messages.c.kind.is_not(None), messages.c.kind != Kind.DOUBT)
-        .where(sa.or_(messages.c.kind.in_(tuple(_LABELS)), messages.c.resolved_at.is_not(None)))
+        .where(sa.or_(messages.c.kind.in_(_OF_CANDIDATES), messages.c.resolved_at.is_not(None)))
         .order_by(messages.c.id)
     )
     with installation.journal.snapshot() as connection:
         return [(row, row.path, row.filed_for) for row in connection.execute(query)]
-
-
-def _filed(installation: Installation, row: sa.Row[Any], path: str | None) -> bytes | None:
-    if path is None:
-        return None
-    for found in installation.files.list(PurePosixPath(path)):
-        if found.suffix == ".eml":
-            octets = installation.files.read(found)
-            if octets is not None and hashlib.sha256(octets).hexdigest() == row.sha256:
-                return octets
-    return None
 
 
 def _in_mailbox(installation: Installation, row: sa.Row[Any], accounts: dict[str, Account]) -> bytes | None:

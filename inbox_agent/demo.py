@@ -28,6 +28,7 @@ from inbox_agent.errors import AgentError
 from inbox_agent.installation import locked, opened
 from inbox_agent.report import preview, send_due_digest
 from inbox_agent.schema import acts, messages
+from inbox_agent.shipped import shipped
 from inbox_agent.table import table_of
 
 if TYPE_CHECKING:
@@ -184,8 +185,6 @@ def _write_config(folder: Path, servers: DemoServers) -> Path:
     (folder / "archive").mkdir(exist_ok=True)
     offers = folder / "rules" / "offers"
     offers.mkdir(parents=True, exist_ok=True)
-    from inbox_agent.shipped import shipped  # noqa: PLC0415 - beside its only use
-
     shipped_offer = (shipped("rules") / "offers" / "charge-de-mission-2024.toml").read_text(encoding="utf-8")
     late_as_draft = '\n[replies]\nlate = "draft"        # somebody reads these before they leave\n'
     (offers / "charge-de-mission-2024.toml").write_text(shipped_offer + late_as_draft, encoding="utf-8")

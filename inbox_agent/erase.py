@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from inbox_agent.application import Kind
+from inbox_agent.corrections import mark_stale
 from inbox_agent.decision import ActKind
 from inbox_agent.errors import AgentError, StoreError, TryAgainError
 from inbox_agent.failpoint import reach
@@ -266,7 +267,7 @@ def _forget(installation: Installation, kept: Kept, *, digests_naming: set[str] 
         _delete_rows(write, kept)
         _forget_digests(write, digests_naming)
         for application in kept.applications:
-            write.note_fact(f"stale:{application.offer or ''}", "1")
+            mark_stale(write, application.offer)
         write.note_fact("erased_applications", str(_count(write, "erased_applications") + len(kept.applications)))
         write.note_fact("erased_messages", str(_count(write, "erased_messages") + len(kept.messages)))
     scrub(installation)

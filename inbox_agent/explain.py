@@ -234,7 +234,7 @@ def undecidable(sha256: str, why: str, received_at: datetime, target: str) -> De
         folder=f"{target}/{DOUBT_FOLDER}",
         evidence=(),
         filed=False,
-        doubt=f"le message n'a pas pu être lu ({why})",
+        doubt=f"le message n’a pas pu être lu ({why})",
     )
 
 

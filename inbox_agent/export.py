@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from inbox_agent.decision import ActState
 from inbox_agent.erase import kept_of
 from inbox_agent.journal import moment
 from inbox_agent.listing import KIND_WORDS, STATE_WORDS, TROUBLE_WORDS
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from inbox_agent.erase import Kept
     from inbox_agent.installation import Installation
 
-_REPLY_WORDS = {"done": "envoyée ou préparée", "pending": "en attente", "cancelled": "annulée", "failed": "refusée"}
+_REPLY_WORDS = {
+    ActState.PENDING: "en attente",
+    ActState.SENDING: "en cours d’envoi",
+    ActState.IN_DOUBT: "peut-être envoyée",
+    ActState.DONE: "envoyée ou préparée",
+    ActState.CANCELLED: "annulée",
+    ActState.FAILED: "refusée",
+}
 
 
 def export(installation: Installation, address: str, target: Path) -> int | None:
@@ -97,5 +105,5 @@ def _of_application(
     for act in kept.mails:
         if act.application_id == row.id:
             when = moment(act.done_at or act.created_at).astimezone(zone)
-            said = _REPLY_WORDS.get(act.state, act.state)
+            said = _REPLY_WORDS[act.state]
             yield f"  Réponse à {act.recipient} : {said}, le {day_words(when.date())} (reponses/{act.id}.eml)"

@@ -205,7 +205,7 @@ def share_words(state: OfferState) -> str:
 
 
 def days_left_words(state: OfferState) -> str:
-    """Say "encore 3 jours", "dernier jour aujourd’hui", "close depuis 2 jours"."""
+    """Say "encore 3 jours", "date limite aujourd’hui", "close depuis 2 jours"."""
     match state.days_left:
         case None:
             return "sans date limite"

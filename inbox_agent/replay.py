@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from inbox_agent import assess
-from inbox_agent.application import Document, Kind, Reading, Status, Timing
+from inbox_agent.application import Kind, Reading, Status, Timing
 from inbox_agent.archive import offer_folder
+from inbox_agent.corrections import mark_stale, present_documents
 from inbox_agent.decide import SPONTANEOUS_FOLDER, decide, state_folder
 from inbox_agent.decision import Act, ActKind, History
 from inbox_agent.installation import policy_for
@@ -26,7 +27,7 @@ from inbox_agent.schema import applications, documents, messages
 from inbox_agent.table import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from inbox_agent.decision import Decision
     from inbox_agent.installation import Installation
@@ -88,7 +89,7 @@ def replay(installation: Installation, progress: Callable[[int, int], None]) -> 
 
 
 def _difference(installation: Installation, row: sa.Row[Any], folder: Path) -> Difference | None:
-    octets = _octets(installation, row)
+    octets = filed_message(installation, row.path, row.sha256)
     if octets is None:
         return Difference(row.id, row.name, (("message", "filed", "missing in the archive"),), applicable=False)
     path = folder / f"{row.sha256}.eml"
@@ -117,10 +118,11 @@ def _difference(installation: Installation, row: sa.Row[Any], folder: Path) -> D
     return Difference(row.id, row.name, changes, decision.kind is Kind.APPLICATION, reading, decision)
 
 
-def _octets(installation: Installation, row: sa.Row[Any]) -> bytes | None:
-    for path in installation.files.list(PurePosixPath(row.path)):
-        octets = installation.files.read(path) if path.suffix == ".eml" else None
-        if octets is not None and hashlib.sha256(octets).hexdigest() == row.sha256:
+def filed_message(installation: Installation, path: str, sha256: str) -> bytes | None:
+    """The octets of a message in the archive, beneath an application's path."""
+    for found in installation.files.list(PurePosixPath(path)):
+        octets = installation.files.read(found) if found.suffix == ".eml" else None
+        if octets is not None and hashlib.sha256(octets).hexdigest() == sha256:
             return octets
     return None
 
@@ -159,7 +161,7 @@ def _apply(installation: Installation, write: Write, reading: Reading, decision:
     _correct_documents(write, reading, number)
     policy = policy_for(installation, first.mailbox)
     offer = policy.offer(decision.offer)
-    pieces = tuple(_pieces(write, number))
+    pieces = present_documents(write.connection, number)
     lacking = assess.missing(pieces, offer)
     status, timing = assess.status(pieces, lacking), decision.timing
     state = state_folder(timing, status)
@@ -180,7 +182,7 @@ def _apply(installation: Installation, write: Write, reading: Reading, decision:
     if path != row.path:
         refile = Act(ActKind.REFILE, f"refile:{number}:replay{row.revision}", {"from": row.path, "to": path})
         write.plan([refile], number, number)
-    write.note_fact(f"stale:{row.offer or ''}", "1")
+    mark_stale(write, row.offer)
     for message in write.connection.execute(sa.select(messages).where(messages.c.application_id == number)).all():
         if message.folder and message.folder_uid and message.folder != folder:
             place = {"from": message.folder, "uidvalidity": message.folder_uidvalidity, "uid": message.folder_uid}
@@ -209,9 +211,3 @@ def _correct_documents(write: Write, reading: Reading, number: int) -> None:
         if now is not None:
             value = {**now.to_json(), "file": row.document["file"]}
             write.connection.execute(sa.update(documents).where(documents.c.id == row.id).values(document=value))
-
-
-def _pieces(write: Write, number: int) -> Iterator[Document]:
-    query = sa.select(documents.c.document).where(documents.c.application_id == number, documents.c.current)
-    for value in write.connection.scalars(query.order_by(documents.c.id)):
-        yield Document.from_json(value)

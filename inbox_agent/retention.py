@@ -7,8 +7,9 @@ before it. Three months by default; two years only where the candidate's agreeme
 from __future__ import annotations
 
 import calendar
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,23 +17,20 @@ if TYPE_CHECKING:
     from inbox_agent.installation import Installation
 
 
-class Kept(Protocol):
-    """What retention needs to know of an application."""
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What the rule needs of an application, or of a message in doubt.
 
-    @property
-    def offer(self) -> str | None:
-        """Its offer id."""
+    `last_contact` is when the candidate or the association last wrote; `keep_agreed`: may be kept longer.
+    """
 
-    @property
-    def last_contact(self) -> datetime:
-        """When the candidate or the association last wrote."""
-
-    @property
-    def keep_agreed(self) -> bool:
-        """Whether the candidate agreed to be kept longer."""
+    id: int
+    offer: str | None
+    last_contact: datetime
+    keep_agreed: bool = False
 
 
-def purge_day(kept: Kept, installation: Installation) -> date:
+def purge_day(kept: Retained, installation: Installation) -> date:
     """The day on which an application is deleted."""
     retention = installation.config.retention
     offer = installation.policy.offer(kept.offer)

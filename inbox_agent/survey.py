@@ -28,7 +28,7 @@ from inbox_agent.digest import (
 )
 from inbox_agent.journal import REPLIES_STOPPED, SENDING_TROUBLE, moment, text
 from inbox_agent.listing import ApplicationRow, FiledPiece, ReplyState, offer_states
-from inbox_agent.retention import announced, purge_day
+from inbox_agent.retention import Retained, announced, purge_day
 from inbox_agent.schema import acts, applications, documents, events, mailboxes, messages
 from inbox_agent.silence import in_french
 
@@ -396,7 +396,7 @@ def _purges(connection: sa.Connection, installation: Installation) -> tuple[Purg
     """What will be deleted within the announced time, by day and offer."""
     until = installation.now().date() + announced(installation)
 
-    def days(kept: Sequence[KeptApplication]) -> Counter[tuple[date, str | None]]:
+    def days(kept: Sequence[Retained]) -> Counter[tuple[date, str | None]]:
         return Counter((day, row.offer) for row in kept if (day := purge_day(row, installation)) <= until)
 
     filed, doubts = days(kept_applications(connection)), days(kept_doubts(connection))
@@ -407,26 +407,16 @@ def _purges(connection: sa.Connection, installation: Installation) -> tuple[Purg
     )
 
 
-@dataclass(frozen=True, slots=True)
-class KeptApplication:
-    """What retention needs of an application, or of a message in doubt."""
-
-    id: int
-    offer: str | None
-    last_contact: datetime
-    keep_agreed: bool
-
-
-def kept_applications(connection: sa.Connection) -> tuple[KeptApplication, ...]:
+def kept_applications(connection: sa.Connection) -> tuple[Retained, ...]:
     """Every application, for the retention rule."""
     columns = (applications.c.id, applications.c.offer, applications.c.last_contact_at, applications.c.keep_agreed)
     return tuple(
-        KeptApplication(row.id, row.offer, moment(row.last_contact_at), row.keep_agreed)
+        Retained(row.id, row.offer, moment(row.last_contact_at), row.keep_agreed)
         for row in connection.execute(sa.select(*columns).order_by(applications.c.id))
     )
 
 
-def kept_doubts(connection: sa.Connection) -> tuple[KeptApplication, ...]:
+def kept_doubts(connection: sa.Connection) -> tuple[Retained, ...]:
     """Every message in doubt of which nobody said what it is; what one has been looked at since is not ours."""
     query = sa.select(messages.c.id, messages.c.offer, messages.c.internaldate).where(
         messages.c.kind == Kind.DOUBT,
@@ -435,7 +425,7 @@ def kept_doubts(connection: sa.Connection) -> tuple[KeptApplication, ...]:
         messages.c.resolved_at.is_(None),
     )
     return tuple(
-        KeptApplication(row.id, row.offer, moment(row.internaldate), keep_agreed=False)
+        Retained(row.id, row.offer, moment(row.internaldate))
         for row in connection.execute(query.order_by(messages.c.id))
     )
 
