@@ -345,6 +345,8 @@ def _opens_with_a_person(line: Line) -> bool:
     if line.i and (introduced := _INTRODUCED.search(line.raw)) and fold(introduced[1]) in GIVEN_NAMES:
         return True
     first, _, rest = line.raw.partition(" ")
+    if fold(first).rstrip(",") in GIVEN_NAMES and age_in(line.plain):  # "Tom, 17 ans"
+        return True
     rest = _PARTICLES.sub("", rest)
     if not rest or not first[0].isupper() or not rest[0].isupper():
         return False
@@ -635,7 +637,7 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
     ]
     if not look.body:  # Every message is signed.
         evidence += _framed(passage, span, evidence, scale)
-    evidence += _lacks(scale, evidence, core)
+    evidence += _lacks(scale, evidence, core, look)
     discount = scale.trade_discount * _voice(evidence, scale)
     others = sight.anywhere + _findings(sight.possible.near, part)
     evidence += [finding.evidence("other", finding.mark.letter, discount) for finding in others]
@@ -693,15 +695,15 @@ def _voice(evidence: list[Evidence], scale: Scale) -> float:
     return spoken * argued * aims
 
 
-def _lacks(scale: Scale, evidence: list[Evidence], core: Passage) -> Iterator[Evidence]:
-    """What a letter must not lack: what it is about, and someone to whom it is written."""
+def _lacks(scale: Scale, evidence: list[Evidence], core: Passage, look: _Look) -> Iterator[Evidence]:
+    """What a letter must not lack: what it is about, and, unless its file is called a letter, an addressee."""
     weights = {item.test: item.weight for item in evidence}
     purpose = sum(weights.get(f"letter_{mark}", 0.0) for mark in ("wish", "reasons", "subject", "title"))
     manners = {f"letter_{mark}" for mark in ("salutation", "closing", "framed", "subject", "title")} & weights.keys()
     for shape in scale.shapes:
         if shape.name == "purposeless":
             yield _weigh("letter", shape, max(0.0, 1 - purpose), "asks for no post and puts little forward")
-        if shape.name == "addressed_to_nobody" and not manners:
+        if shape.name == "addressed_to_nobody" and not manners and DocumentKind.LETTER not in look.named:
             measure = 1.0 if not core.persons.you else 0.5 if core.count < BRIEF_WORDS else 0.0
             yield _weigh("letter", shape, measure, "no salutation, no formula, no object")
 

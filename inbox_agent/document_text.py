@@ -82,6 +82,7 @@ _INCLUSIVE_SIGNS = ("·", "•", "‧", "∙", "⋅", "(e", "(s", "(n", "(t", ".
 _INCLUSIVE = re.compile(
     r"(?:[·•‧∙.⋅](?<=[^\W\d_].)(?:e|es|ne|nes|trice|trices|euse|euses|s)\b)+|\((?<=[^\W\d_].)(?:e|es|ne|s|trice)\)"
 )
+_GLUED_I = re.compile(r"\b([Jj])(?=(?:ai|aime|adore|étais|habite|aimerais)\b)")  # "jai", as on a telephone.
 _BROKEN_WORD = re.compile(r"-\n(?<=[^\W\d_]-\n)(?=[a-zà-ÿ])")
 _GLUED = 9  # letters a word on average; French has five, and beyond nine the spaces were lost on the way.
 _COLUMN_BREAK = re.compile(" {3,}")
@@ -342,6 +343,8 @@ def _level(text: str) -> str:
         text = _INCLUSIVE.sub("", text)
     if any(accent in text for accent in "´`ˆ¨¸˜"):
         text = _LONE_ACCENT.sub("", _ELISION_BY_ACCENT.sub(r"\1'", text))
+    if "jai" in text or "Jai" in text:
+        text = _GLUED_I.sub(r"\1'", text)
     text = unicodedata.normalize("NFKC", _TO_REPLACE.sub(lambda found: _STANDS_FOR[found[0]], text))
     return _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), text) if _LONE_LETTERS.search(text) else text
 
