@@ -700,10 +700,11 @@ def _lacks(scale: Scale, evidence: list[Evidence], core: Passage, look: _Look) -
     weights = {item.test: item.weight for item in evidence}
     purpose = sum(weights.get(f"letter_{mark}", 0.0) for mark in ("wish", "reasons", "subject", "title"))
     manners = {f"letter_{mark}" for mark in ("salutation", "closing", "framed", "subject", "title")} & weights.keys()
+    called_so = DocumentKind.LETTER in look.named and "letter_wish" in weights
     for shape in scale.shapes:
         if shape.name == "purposeless":
             yield _weigh("letter", shape, max(0.0, 1 - purpose), "asks for no post and puts little forward")
-        if shape.name == "addressed_to_nobody" and not manners and DocumentKind.LETTER not in look.named:
+        if shape.name == "addressed_to_nobody" and not manners and not called_so:
             measure = 1.0 if not core.persons.you else 0.5 if core.count < BRIEF_WORDS else 0.0
             yield _weigh("letter", shape, measure, "no salutation, no formula, no object")
 
