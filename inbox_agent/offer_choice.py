@@ -103,7 +103,9 @@ def choose(
     if named and not _elsewhere(sight, named[0]):
         return _among(named, likely, day, first=first)
     relative = sight.has("relative") and (sight.in_subject("relative") or not sight.has("subject_application"))
-    for_another = relative and sight.cvs and not sight.own_cv
+    for_another = (
+        sight.cvs and not sight.own_cv and (relative or (sight.others_cv and sight.has("seeks_work", "speaks_for")))
+    )
     anything = (for_another or sight.has("any_work")) and not sight.has("this_offer")
     if anything or sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
         return Choice(None, likely, tied=False, evidence=_why_none(sight))

@@ -275,7 +275,7 @@ _ORGANISATION = re.compile(
     r"\W*(?:le |la |les |l'|l’)?(?:college|lycee|ecole|universite|iut|cfa|mairie|ville|commune|communaute|agglomeration"
     r"|metropole|departement|region|prefecture|ministere|direction|service|secretariat|association|federation|syndicat"
     r"|fondation|comite|conseil|chambre|caisse|maison|centre|institut|office|agence|cabinet|societe|groupe|compagnie"
-    r"|cie|theatre|musee|mediatheque|bibliotheque|hopital|clinique|banque|collectif|reseau|equipe|regie|union)"
+    r"|cie|theatre|musee|atelier|studio|bureau|mediatheque|bibliotheque|hopital|clinique|banque|collectif|reseau|equipe|regie|union)"
     r"\b(?! [a-z]\.)"
 )
 _LOOKS_FOR = re.compile(

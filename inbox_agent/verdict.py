@@ -535,7 +535,8 @@ def _afterwards(sight: Sight) -> Verdict | None:
         return Verdict(Kind.FOLLOW_UP, because)
     if sight.answers:
         return _in_a_thread(sight, whole=whole)
-    if before and not sight.has("applies") and (sight.papers or sight.has("subject_application", "the_job")):
+    ours = sight.has("subject_application", "the_job") or "ma candidature" in fold(sight.own)
+    if before and not sight.has("applies") and (sight.papers or ours):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
 
@@ -736,9 +737,16 @@ def _from_nobody(sight: Sight) -> bool:
 
 
 _ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz")
+_ENCRYPTED = (".p7m", ".asc", ".gpg", ".pgp")
 
 
 def _by_papers(sight: Sight) -> Verdict | None:
+    if (
+        sight.attached
+        and not sight.own.strip()
+        and all(piece.document.name.lower().endswith(_ENCRYPTED) for piece in sight.attached)
+    ):
+        return doubt("un message chiffré, que personne n’a pu lire", "unreadable")
     if _from_nobody(sight):
         return doubt("une archive que personne n’a pu ouvrir, d’un expéditeur sans nom", "unreadable")
     words = sight.score(Speaks.APPLICATION)
@@ -766,7 +774,9 @@ def _for_what(sight: Sight) -> Verdict:
     application = Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
     if sight.answers and not other:
         return application
-    if wants >= other + 0.5 and (says_why(sight) or len(sight.own.split()) < _NOTE):
+    if not sight.cvs and said_else(sight) >= STRONG and not _names_work(sight):
+        return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
+    if wants >= other + 0.5 and (says_why(sight) or len(sight.own.split()) < _SHORT_NOTE):
         return application
     because = tuple(cue for cue in _AGAINST if sight.has(cue))
     colleague = sight.familiar and not sight.private_sender
@@ -783,6 +793,12 @@ def _for_what(sight: Sight) -> Verdict:
     if because:
         return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
     return doubt("un CV, mais le message parle d’autre chose", "cv")
+
+
+def _names_work(sight: Sight) -> bool:
+    """Whether anything names a job, or says that somebody wants one: a letter alone may be for a seat on a board."""
+    named = sight.has("the_job", "this_offer", "seeks_work", "any_work") or sight.trade_in_subject or sight.says_trade
+    return bool(named or sight.names_offer) or declares(sight, "applies", "spontaneous", "internship")
 
 
 def _by_words(sight: Sight) -> Verdict | None:
