@@ -62,7 +62,7 @@ PAGES_OF_A_CV = 4
 _EMAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+(?:\.[\w.]+|[ ,]{1,2}(?:org|com|fr|net|eu|be|ch)\b)")
 _AFTER_NAME = re.compile(r" ?[,|(:;/]| -+ | ?\d")
 _INTRODUCED = re.compile(r"(?i:\bje m'appelle|\bmoi,? c'est|\bje suis|\bi'?m|\bi am|\bmy name is) ([^\W\d_]+)")
-# Those of telephones and towns look at their first sign first: twice as fast.
+# Telephones and towns begin with their first sign, what stands before it is looked at after: four times as fast.
 _MOBILE = re.compile(
     r"(?=[+0])(?:\b0 ?[67](?:[ .\-/]?\d\d){4}\b|\+(?!33)\d{1,3}[ \d().\-]{8,}\d|\+ ?33 ?(?:\(0\) ?)?[67])"
 )
@@ -70,10 +70,11 @@ _OFFICE = re.compile(
     r"(?:contact|infos?|accueil|formations?|mairie|secretariat|recrutement|rh|administration|direction)\b"
 )
 _PHONE = re.compile(
-    r"(?=[+0])(?:(?:\+ ?33|0033|\+32|\+41|\b0) ?(?:\(0\) ?)?[1-9](?:[ .\-/]?\d\d){4}\b|\+\d{1,3}[ \d().\-]{8,}\d)"
+    r"[+0](?:(?:(?<=\+) ?33|(?<=0)033|(?<=\+)32|(?<=\+)41|(?<=0)(?<!\w0)) ?(?:\(0\) ?)?[1-9](?:[ .\-/]?\d\d){4}\b"
+    r"|(?<=\+)\d{1,3}[ \d().\-]{8,}\d)"
 )
 _CAPITALS = re.compile(r"[A-ZÀ-Þ]{2}")
-_TOWN = re.compile(r"(?=\d)\b\d{2} ?\d{3} +[a-z]{3,}")
+_TOWN = re.compile(r"\d(?<!\w\d)\d ?\d{3} +[a-z]{3,}")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 # How headings begin that people find themselves; with "je" or "mon" in them they need not.
 _OF_ONESELF = (" ce que ", " ce qui ", " ou j", " d ou je ", " la ou j", " qui suis ", " hors travail ", " en dehors ")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,6 +45,7 @@ SMALL_WORDS = frozenset(
     )
 )
 _MISSPELT_WORDS = 3  # longer headings are rare, and correcting every line costs time.
+_REMEMBERED = 50_000  # words that were looked at for misspelling; beyond that somebody sends noise to fill memory.
 _CORRECTABLE = 7  # letters of a stem from which one wrong letter is forgiven; shorter words are too near each other.
 PLACES = ("anywhere", "line", "title")
 SHAPES_OF_CV = (
@@ -88,13 +89,14 @@ SHAPES_OF_LETTER = (
 class Phrase:
     """One phrase: as written in the rules, and as it is looked for. A final * lets the word go on.
 
-    `key` is its longest whole word: a text without that word cannot hold the phrase.
+    `key` is its longest whole word, `others` are its other ones: a text without them cannot hold the phrase.
     """
 
     written: str
     words: str
     squeezed: str
     key: str | None
+    others: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,33 +134,36 @@ class Possible(NamedTuple):
 class Marks:
     """All marks, in the order of `Possible`, looked for at once.
 
-    Of some thousand phrases a page can hold a hundred: those whose longest word it holds. `keyed` says for a word which
-    phrases they are, by the numbers of group, mark and phrase; `keyless` are those without a whole word.
+    Of some thousand phrases a page can hold some dozens: those whose words it holds. `keyed` says for the longest word
+    which phrases they are, by the numbers of group, mark and phrase, and their other words; `keyless` are those without
+    a whole word.
     """
 
     groups: tuple[tuple[Mark, ...], ...]
-    keyed: dict[str, tuple[tuple[int, int, int], ...]]
+    keyed: dict[str, tuple[tuple[int, int, int, frozenset[str]], ...]]
     keyless: tuple[tuple[int, int, int], ...]
 
     @classmethod
     def of(cls, *groups: tuple[Mark, ...]) -> Marks:
         """With the places of their phrases."""
-        keyed: dict[str, list[tuple[int, int, int]]] = {}
+        keyed: dict[str, list[tuple[int, int, int, frozenset[str]]]] = {}
         keyless: list[tuple[int, int, int]] = []
         for group, marks in enumerate(groups):
             for number, mark in enumerate(marks):
                 for at, phrase in enumerate(mark.phrases):
-                    places = keyless if phrase.key is None else keyed.setdefault(phrase.key, [])
-                    places.append((group, number, at))
+                    if phrase.key is None:
+                        keyless.append((group, number, at))
+                    else:
+                        keyed.setdefault(phrase.key, []).append((group, number, at, phrase.others))
         return cls(groups, {key: tuple(places) for key, places in keyed.items()}, tuple(keyless))
 
     def possible(self, passage: Passage) -> Possible:
         """What the passage, or any part of it, may hold."""
         if passage.glued:
             return Possible(*([(mark, list(mark.phrases)) for mark in marks] for marks in self.groups))
-        places = [*self.keyless]
-        for key in self.keyed.keys() & passage.distinct:
-            places += self.keyed[key]
+        places, distinct = [*self.keyless], passage.distinct
+        for key in self.keyed.keys() & distinct:
+            places += [(group, number, at) for group, number, at, others in self.keyed[key] if others <= distinct]
         found: tuple[dict[int, list[Phrase]], ...] = tuple({} for _ in self.groups)
         for group, number, at in sorted(places):
             found[group].setdefault(number, []).append(self.groups[group][number].phrases[at])
@@ -241,6 +246,7 @@ class Headings:
     glued: dict[str, str]
     known: frozenset[str]
     misspelt: dict[str, str]
+    corrected: dict[str, str] = field(default_factory=dict, compare=False)  # what `_corrected` has found before
 
     @classmethod
     def of(cls, sections: tuple[SectionRule, ...], words: frozenset[str]) -> Headings:
@@ -271,8 +277,13 @@ class Headings:
         """The heading's word that differs by one letter left out, added or changed (Levenshtein), or the word."""
         if word in self.known:
             return word
-        near = (self.misspelt[wrong] for wrong in (word, *_one_letter_less(word)) if wrong in self.misspelt)
-        return next(near, word)
+        found = self.corrected.get(word)
+        if found is None:
+            near = (self.misspelt[wrong] for wrong in (word, *_one_letter_less(word)) if wrong in self.misspelt)
+            found = next(near, word)
+            if len(self.corrected) < _REMEMBERED:
+                self.corrected[word] = found
+        return found
 
 
 def _one_letter_less(word: str) -> list[str]:
@@ -394,7 +405,8 @@ def _phrase(text: str) -> Phrase:
     if text.endswith("*"):
         words = words.rstrip(" ")
         whole = whole[:-1]
-    return Phrase(text.removesuffix("*"), words, squeeze(words), max(whole, key=len, default=None))
+    key = max(whole, key=len, default=None)
+    return Phrase(text.removesuffix("*"), words, squeeze(words), key, frozenset(whole) - {key})
 
 
 def _rules(top: _Table) -> DocumentRules:

@@ -292,6 +292,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii").lower()
 
 
+@lru_cache(maxsize=4096)  # each phrase of the rules is read three times
 def words_of(text: str) -> str:
     """The words of one phrase, as `Line.words` has them."""
     return f" {' '.join(_NO_LETTERS.sub(' ', fold(_level(text))).split())} "
@@ -307,7 +308,7 @@ def squeeze(words: str) -> str:
     return words.replace(" ", "")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """A word without the endings that number, gender and haste change: professionnelles, professionnel."""
     word = word.rstrip("s").rstrip("e")

@@ -83,7 +83,10 @@ class Message:
 
     def header(self, name: str) -> str | None:
         """The first field of that name (lower case), or None."""
-        return next((value for field, value in self.headers if field == name), None)
+        for field, value in self.headers:
+            if field == name:
+                return value
+        return None
 
     def all_headers(self, name: str) -> tuple[str, ...]:
         """Every field of that name (lower case), in order."""

@@ -285,7 +285,9 @@ def significant(title: str, empty: frozenset[str]) -> tuple[str, ...]:
 def _share(wanted: tuple[str, ...], text: str) -> float:
     """How many of the wanted words stand close together, as a share."""
     places = _places(text)
-    stands = sorted((at, word) for word in wanted for at in places.get(word, ()))
+    stands = sorted([(at, word) for word in wanted if word in places for at in places[word]])
+    if len(stands) < 2:  # noqa: PLR2004 a word alone
+        return 1.0 if stands and len(wanted) == 1 else 0.0
     span = 2 * len(wanted) + 4
     best = max((len({word for at, word in stands if start <= at < start + span}) for start, _ in stands), default=0)
     return best / len(wanted) if (wanted and best > 1) or len(wanted) == 1 else 0.0

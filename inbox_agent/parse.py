@@ -400,9 +400,9 @@ def _walk_message(entity: Entity, part: str, found: _Found, level: int) -> None:
     if level >= ENCLOSED_MAX or inner is None:
         found.defects.append(f"part {part}: enclosed message not read")
         return
-    if _field(entity, "content-transfer-encoding").lower() in {"base64", "quoted-printable"}:
+    encoding = _field(_fields(entity), "content-transfer-encoding").lower()
+    if encoding in {"base64", "quoted-printable"}:
         # Forbidden by RFC 2046 5.2.1, and done: what was parsed as a message is its encoded form.
-        encoding = _field(entity, "content-transfer-encoding").lower()
         octets = found.bodies.whole(_transfer_decoded(inner.as_bytes(), encoding))
         found.enclosed.append(_again(octets, part, level + 1))
         return
@@ -419,16 +419,24 @@ def _transfer_decoded(octets: bytes, encoding: str) -> bytes:
     return base64_octets(octets) if encoding == "base64" else binascii.a2b_qp(octets)
 
 
-def _field(entity: Entity, name: str) -> str:
-    value = next((value for key, value in entity.raw_items() if key.lower() == name), "")
-    return raw_text(str(value)[:FIELD_MAX]).strip()
+def _fields(entity: Entity) -> dict[str, str]:
+    """The first field of each name, in lower case."""
+    values: dict[str, str] = {}
+    for key, value in entity.raw_items():
+        values.setdefault(key.lower(), value)
+    return values
+
+
+def _field(values: dict[str, str], name: str) -> str:
+    return raw_text(str(values[name])[:FIELD_MAX]).strip() if name in values else ""
 
 
 def _leaf(entity: Entity) -> _Leaf:
-    declared, content = parameters(_field(entity, "content-type"))
-    disposed, disposition = parameters(_field(entity, "content-disposition"))
+    fields = _fields(entity)
+    declared, content = parameters(_field(fields, "content-type"))
+    disposed, disposition = parameters(_field(fields, "content-disposition"))
     name = disposition.get("filename") or content.get("name")
-    identifier = identifiers(_field(entity, "content-id"))
+    identifier = identifiers(_field(fields, "content-id"))
     return _Leaf(
         media_type=_media_type(declared, "text/plain" if not declared else "application/octet-stream"),
         charset=content.get("charset"),

@@ -243,7 +243,8 @@ def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -
     """The name in a display name or a line, None if there are not at least two words that can be one."""
     display = _SPACED.sub(lambda found: found[0].replace(" ", ""), display.strip(" \t\"'«»*_"))
     display = _DASH.split(display, 1)[0]
-    if any(word in display.lower() for word in _IN_VIA):
+    lower = display.lower()
+    if any(word in lower for word in _IN_VIA):
         display = _VIA.sub("", display)
     display = display.strip(" \t\"'«»*,;-–|")
     if not display or "@" in display or len(display) > _LONGEST_NAME or _DIGIT.search(display):
