@@ -1263,10 +1263,12 @@ def _keys(reading: Reading) -> dict[str, list[str]]:
     """By what a message is tied to an application, the surest first; "reply": as the copy of one of ours."""
     candidate = reading.candidate
     folded = folded_name(candidate) if candidate else ""
+    # Other mail names no candidate, but one may have written it.
+    address = candidate.address if candidate else reading.sender if reading.kind is Kind.OTHER else None
     return {
         "message": [reading.fingerprint],
         "thread": list(reading.thread),
-        "address": [candidate.address] if candidate and candidate.address else [],
+        "address": [address] if address else [],
         "name": [folded] if folded else [],
         "reply": [reading.message_id] if reading.message_id else [],
     }

@@ -288,3 +288,23 @@ def test_a_reply_to_staff_by_the_secretary_changes_nothing(asso):
     assert asso.where("<interne@villesaucarre.org>") == ["INBOX"]
     assert asso.reply_templates == ["complete"]
     assert not re.search("interne", json.dumps(records(asso)))
+
+
+def test_mail_of_a_candidate_that_tells_nothing_is_shown_to_a_person_and_that_of_others_stays(asso):
+    receive(asso, candidature("Paul Morin", message_id="<1@example.org>"))
+
+    for number, writer in ((2, "Paul Morin <paul.morin@example.org>"), (3, "Anne Roux <anne.roux@example.org>")):
+        words = "Bonjour,\n\nTours attendra, finalement.\nBon courage pour la suite.\n"
+        receive(
+            asso,
+            eml(
+                from_=writer, to=DIRECTRICE, cc=None, subject="Hélas", text=words, message_id=f"<{number}@example.org>"
+            ),
+            days=1,
+        )
+
+    assert asso.where("<2@example.org>") == ["Candidatures/À vérifier"]
+    assert asso.where("<3@example.org>") == ["INBOX"]
+    assert asso.reply_templates == ["complete"]
+    assert "n° 1 : peut-être à son sujet" in " ".join(asso.digest().get_body(("plain",)).get_content().split())
+    assert asso.journal.ledger().balances
