@@ -26,7 +26,7 @@ from inbox_agent.errors import (
 )
 from inbox_agent.failpoint import reach
 from inbox_agent.journal import COPIES_COME, REPLIES_STOPPED, SENDING_RESTS, SENDING_TROUBLE
-from inbox_agent.ports import Moved
+from inbox_agent.ports import Filing, Moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -135,30 +135,29 @@ def _by_kind(acts: Sequence[PlannedAct]) -> Iterator[tuple[ActKind, Iterator[Pla
 
 
 def _file(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
+    errors = world.files.put_all([_filing(world, act) for act in acts])
     finished: list[tuple[PlannedAct, str]] = []
-    for act in acts:
-        try:
-            _file_one(world, act)
-        except FileExistsError as error:
-            # Never given up: until a person makes room the message stays where it is (I1).
-            journal.postpone(act, f"another file stands in its place: {error.filename}")
-            _log.error("archive-occupied act=%d", act.id)
-        except FileStoreError as error:
-            journal.postpone(act, str(error))
-            _log.warning("archive-refuses act=%d %s", act.id, type(error).__name__)
-        else:
-            finished.append((act, "filed"))
+    for act, error in zip(acts, errors, strict=True):
+        reach("file.put.after")
+        match error:
+            case None:
+                finished.append((act, "filed"))
+            case FileExistsError():
+                # Never given up: until a person makes room the message stays where it is (I1).
+                journal.postpone(act, f"another file stands in its place: {error.filename}")
+                _log.error("archive-occupied act=%d", act.id)
+            case FileStoreError():
+                journal.postpone(act, str(error))
+                _log.warning("archive-refuses act=%d %s", act.id, type(error).__name__)
     if finished:
         journal.done(finished)
 
 
-def _file_one(world: World, act: PlannedAct) -> None:
-    spool = world.spool / (act.mailbox or "")
+def _filing(world: World, act: PlannedAct) -> Filing:
     reach("file.put.before")
-    world.files.put_all(
-        [(spool / source, name) for source, name in act.payload["files"]], PurePosixPath(act.payload["path"])
-    )
-    reach("file.put.after")
+    spool = world.spool / (act.mailbox or "")
+    pieces = tuple((spool / source, name) for source, name in act.payload["files"])
+    return Filing(PurePosixPath(act.payload["path"]), pieces)
 
 
 def _refile(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:

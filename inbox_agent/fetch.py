@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from inbox_agent.errors import FileStoreError
 from inbox_agent.failpoint import reach
 from inbox_agent.journal import Arrived
+from inbox_agent.synchronise import synchronise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from inbox_agent.journal import Waiting
@@ -54,10 +57,7 @@ def fetch(mailbox: Mailbox, batch: Sequence[Listed], spool: Path, largest: int) 
     try:
         if small:
             reach("fetch.before")
-            for uid, octets in mailbox.fetch(small):
-                sha256 = hashlib.sha256(octets).hexdigest()
-                _spool_octets(octets, spool, sha256)
-                arrived.append(Arrived(uid, sha256, len(octets), dates[uid]))
+            _spool_all(_arriving(mailbox.fetch(small), dates, arrived), spool)
         for listed in batch:
             if listed.size > min(_ALONE, largest):
                 arrived.extend(_fetch_alone(mailbox, listed, spool, partial=listed.size > largest))
@@ -75,7 +75,7 @@ def spool_again(mailbox: Mailbox, message: Waiting, spool: Path) -> bool:
     reach("fetch.again.before")
     for _, octets in mailbox.fetch([message.uid]):
         if hashlib.sha256(octets).hexdigest() == message.sha256:
-            _spool_octets(octets, spool, message.sha256)
+            _spool_all([(message.sha256, octets)], spool)
             _sync_folder(spool)
     return path.exists()
 
@@ -102,7 +102,7 @@ def spool_again_from(  # noqa: PLR0913, PLR0917 - where the octets may be
         found += [octets for _, octets in mailbox.fetch([uid])]
     for octets in (*found, *copies):
         if hashlib.sha256(octets).hexdigest() == sha256:
-            _spool_octets(octets, spool, sha256)
+            _spool_all([(sha256, octets)], spool)
             _sync_folder(spool)
             return True
     return False
@@ -129,20 +129,42 @@ def _fetch_alone(mailbox: Mailbox, listed: Listed, spool: Path, *, partial: bool
     return (Arrived(listed.uid, sha256, listed.size if partial else size, listed.internaldate, partial),)
 
 
-def _spool_octets(octets: bytes, spool: Path, sha256: str) -> None:
-    final = spooled(spool, sha256)
-    if final.exists():
-        return
-    partial = spool / f"{sha256}.part"
-    reach("spool.write.before")
-    partial.unlink(missing_ok=True)  # After a failed fsync the kernel may say yes to the next one.
-    with partial.open("wb") as file:
+def _arriving(
+    fetched: Iterable[tuple[int, bytes]], dates: Mapping[int, datetime], arrived: list[Arrived]
+) -> Iterator[tuple[str, bytes]]:
+    for uid, octets in fetched:
+        sha256 = hashlib.sha256(octets).hexdigest()
+        yield sha256, octets
+        arrived.append(Arrived(uid, sha256, len(octets), dates[uid]))
+
+
+def _spool_all(messages: Iterable[tuple[str, bytes]], spool: Path) -> None:
+    """Octets under their hashes. While one message comes, those before it are on their way to the disk."""
+    unfinished: dict[str, Path] = {}
+    with ExitStack() as opened:
+        refused = synchronise(_written(messages, spool, unfinished, opened))
+    for error in refused.values():
+        raise error
+    for sha256, partial in unfinished.items():
+        reach("spool.rename.before")
+        partial.rename(spooled(spool, sha256))
+
+
+def _written(
+    messages: Iterable[tuple[str, bytes]], spool: Path, unfinished: dict[str, Path], opened: ExitStack
+) -> Iterator[int]:
+    for sha256, octets in messages:
+        if sha256 in unfinished or spooled(spool, sha256).exists():
+            continue
+        partial = spool / f"{sha256}.part"
+        reach("spool.write.before")
+        partial.unlink(missing_ok=True)  # After a failed fsync the kernel may say yes to the next one.
+        file = opened.enter_context(partial.open("wb"))
         file.write(octets)
         file.flush()
+        unfinished[sha256] = partial
         reach("spool.fsync.before")
-        os.fsync(file.fileno())
-    reach("spool.rename.before")
-    partial.rename(final)
+        yield file.fileno()
 
 
 def _sync_folder(folder: Path) -> None:

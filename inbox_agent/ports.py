@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from inbox_agent.application import Reading
+    from inbox_agent.errors import FileStoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,14 @@ class BeforeDot(Protocol):
         """Commit that the dot is about to be sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Files for one folder of the archive, each with the name that it gets there."""
+
+    folder: PurePosixPath
+    pieces: tuple[tuple[Path, str], ...]
+
+
 class FileStore(Protocol):
     """The archive: paths are relative, made by archive.py alone. Nothing is ever overwritten by `put`."""
 
@@ -141,11 +150,14 @@ class FileStore(Protocol):
         Raises FileExistsError if other octets are there.
         """
 
-    def put_all(self, pieces: Sequence[tuple[Path, str]], folder: PurePosixPath) -> None:
-        """The same for several files into one folder, each (source, name); those before one that fails may be there."""
+    def put_all(self, filings: Sequence[Filing]) -> tuple[FileStoreError | FileExistsError | None, ...]:
+        """As `put` for each file, but together; what went wrong with each filing, of which some files may be there."""
 
     def write(self, target: PurePosixPath, octets: bytes) -> None:
         """Replace or create a file of ours (candidature.json, index.html) atomically and durably."""
+
+    def write_all(self, files: Sequence[tuple[PurePosixPath, bytes]]) -> None:
+        """As `write` for each file, but together. The first error is raised; the others may be written."""
 
     def read(self, target: PurePosixPath) -> bytes | None:
         """Octets, or None if there is no such file."""

@@ -88,8 +88,9 @@ def _write_records(installation: Installation, *, everything: bool) -> int:
             if not rows:
                 return written
             records = records_of(connection, rows)
-        for row in rows:
-            installation.files.write(PurePosixPath(row.path, "candidature.json"), _lines(records[row.id]))
+        installation.files.write_all(
+            [(PurePosixPath(row.path, "candidature.json"), _lines(records[row.id])) for row in rows]
+        )
         with installation.journal.transaction("published") as write:
             write.published({row.id: row.revision for row in rows})
             for offer in {row.offer or "" for row in rows}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from inbox_agent.adapters.files import LocalFiles
 from inbox_agent.errors import FileStoreError
+from inbox_agent.ports import Filing
 
 from servers.archives import source as source  # noqa: PLC0414 # A fixture.
 
@@ -151,9 +153,19 @@ def test_a_name_that_is_too_long_is_an_error_with_a_remedy(files, source):
         files.put(source, PurePosixPath("x" * 256))
 
 
-def test_put_synchronises_the_file_and_every_new_folder(files, source, synchronised):
+def test_put_synchronises_the_file_before_it_is_linked_and_then_every_folder_on_the_way(
+    files, source, synchronised, monkeypatch
+):
+    link = os.link
+
+    def linked(*args, **kwargs):
+        synchronised.append("link")
+        link(*args, **kwargs)
+
+    monkeypatch.setattr(os, "link", linked)
     files.put(source, TARGET)
-    assert synchronised == ["archive", TARGET.parts[0], "1.bin", TARGET.parts[1]]
+    assert synchronised[:2] == ["1.bin", "link"]
+    assert sorted(synchronised[2:]) == sorted(["archive", TARGET.parts[0], TARGET.parts[1]])
 
 
 def test_write_synchronises_before_the_rename_and_the_folder_after_it(files, synchronised, monkeypatch):
@@ -247,6 +259,45 @@ def test_a_folder_without_rights_is_an_error_with_a_remedy(tmp_path):
     finally:
         os.seteuid(0)
         folder.rmdir()
+
+
+def test_what_goes_wrong_with_one_filing_harms_no_other(files, root, source, tmp_path):
+    (root / "taken").mkdir()
+    (root / "taken" / "a").write_bytes(b"other octets")
+    gone = tmp_path / "gone"
+    filings = [
+        Filing(PurePosixPath("offer/1"), ((source, "a"), (source, "b"))),
+        Filing(PurePosixPath("taken"), ((source, "a"),)),
+        Filing(PurePosixPath("offer/2"), ((source, "a"), (gone, "b"))),
+        Filing(PurePosixPath("offer/3"), tuple((source, f"{number:03}") for number in range(300))),
+    ]
+    first, second, third, fourth = files.put_all(filings)
+    assert (first, type(second), type(third), fourth) == (None, FileExistsError, FileStoreError, None)
+    assert names(root / "offer/1") == ["a", "b"]
+    assert (root / "taken" / "a").read_bytes() == b"other octets"
+    assert len(names(root / "offer/3")) == 300
+
+
+def test_hundreds_of_files_are_written_with_few_descriptors(files, root):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, before[1]))
+    try:
+        files.write_all([(PurePosixPath(f"offer/{number}/candidature.json"), b"{}") for number in range(600)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(names(root / "offer")) == 600
+
+
+def test_copies_wait_for_the_disk_together_and_a_failed_one_leaves_nothing(files, root, other_disk):
+    sources = [other_disk / name for name in ("1", "2")]
+    for path in sources:
+        path.write_bytes(os.urandom(1000))
+    (root / "b").mkdir()
+    (root / "b" / "name").mkdir()
+    filings = [Filing(PurePosixPath(folder), ((path, "name"),)) for folder, path in zip("ab", sources, strict=True)]
+    first, second = files.put_all(filings)
+    assert (first, type(second)) == (None, FileExistsError)
+    assert [path.name for path in root.rglob("*") if path.name.startswith(".tmp")] == []
 
 
 def test_an_error_of_the_disk_files_nothing(files, root, source, monkeypatch):

@@ -19,22 +19,26 @@ import hashlib
 import os
 import shutil
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from inbox_agent.errors import FileStoreError
 from inbox_agent.failpoint import reach
+from inbox_agent.ports import Filing
+from inbox_agent.synchronise import synchronise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # A pipe put there must not hold us up.
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 2**20  # octets
+_TOGETHER = 128  # files that wait for the disk together: with their folders far below the usual 1,024 descriptors
 _TEMPORARY = ".tmp-"
 # What link(2) says when a file system has no links, when source and target are on two of them, or when the
 # inode has too many.
@@ -72,35 +76,40 @@ class LocalFiles:
 
         A linked file is one file under two names: its mode becomes ours, and nobody may write into it.
         """
-        self.put_all([(source, target.name)], target.parent)
+        (error,) = self.put_all([Filing(target.parent, ((source, target.name),))])
+        if error is not None:
+            raise error
 
-    def put_all(self, pieces: Sequence[tuple[Path, str]], folder: PurePosixPath) -> None:
-        """As `put` each, with the folder synchronised once; see ports.FileStore."""
-        targets = [_inside(folder / name) for _, name in pieces]
-        with self._translated(folder), self._folder(targets[0][:-1]) as there:
-            try:
-                for (source, _), parts in zip(pieces, targets, strict=True):
-                    self._put(source, PurePosixPath(*parts), there)
-            finally:
-                _synchronise_folder(there)
-
-    def _put(self, source: Path, target: PurePosixPath, folder: int) -> None:
-        with self._translated(source):
-            descriptor = os.open(source, _READ)
-        with os.fdopen(descriptor, "rb", buffering=0), self._translated(target):
-            # Before the link: after a failed fsync the kernel may say yes to the next one.
-            reach("files.source.fsync.before")
-            os.fsync(descriptor)
-            self._link_or_copy(source, descriptor, target.name, folder)
+    def put_all(self, filings: Sequence[Filing]) -> tuple[FileStoreError | FileExistsError | None, ...]:
+        """As `put` each, but all wait for the disk together; see ports.FileStore."""
+        shares = [
+            (number, _Share(_inside(filing.folder / some[0][1])[:-1], filing.folder, pieces=some))
+            for number, filing in enumerate(filings)
+            for some in _cut(filing.pieces)
+        ]
+        for together in _portions([share for _, share in shares]):
+            with _Opened(self.root, self._folder_mode) as opened:
+                self._each(together, lambda share: self._open_sources(share, opened))
+                self._synchronise(together, lambda share: share.sources)
+                self._each(together, lambda share: self._link_or_copy(share, opened))
+                self._finish(together)
+        errors = {number: share.error for number, share in reversed(shares) if share.error is not None}
+        return tuple(errors.get(number) for number in range(len(filings)))
 
     def write(self, target: PurePosixPath, octets: bytes) -> None:
         """Replace a file in one step; see ports.FileStore."""
-        parts = _inside(target)
-        with self._translated(target), self._folder(parts[:-1]) as folder:
-            temporary = self._temporary(parts[-1], folder, (octets,))
-            reach("files.replace.before")
-            os.rename(temporary, parts[-1], src_dir_fd=folder, dst_dir_fd=folder)
-            _synchronise_folder(folder)
+        self.write_all([(target, octets)])
+
+    def write_all(self, files: Sequence[tuple[PurePosixPath, bytes]]) -> None:
+        """As `write` each, but all wait for the disk together; see ports.FileStore."""
+        shares = [_Share(_inside(target)[:-1], target, octets=octets) for target, octets in files]
+        for together in _portions(shares):
+            with _Opened(self.root, self._folder_mode) as opened:
+                self._each(together, lambda share: self._write(share, opened))
+                self._finish(together)
+        for share in shares:
+            if share.error is not None:
+                raise share.error
 
     def read(self, target: PurePosixPath) -> bytes | None:
         """Octets of a regular file; see ports.FileStore."""
@@ -128,11 +137,12 @@ class LocalFiles:
                 return
             if taken:
                 raise _taken(self.root / target)
-            with self._folder(old[:-1], create=False) as before, self._folder(new[:-1]) as after:
+            with _Opened(self.root, self._folder_mode) as opened:
+                from_way, to_way = opened.way(old[:-1], create=False), opened.way(new[:-1])
                 reach("files.move.before")
-                os.rename(old[-1], new[-1], src_dir_fd=before, dst_dir_fd=after)
-                _synchronise_folder(after)
-                _synchronise_folder(before)
+                os.rename(old[-1], new[-1], src_dir_fd=from_way[-1], dst_dir_fd=to_way[-1])
+                for folder in dict.fromkeys((*reversed(to_way), from_way[-1])):
+                    _synchronise_folder(folder)
 
     def remove(self, folder: PurePosixPath) -> None:
         """Remove a folder, or a file, and what is beneath; see ports.FileStore."""
@@ -155,10 +165,14 @@ class LocalFiles:
 
     def check(self) -> None:
         """Write and remove a file at the root; see ports.FileStore."""
-        with self._translated(PurePosixPath()), self._root() as root:
-            temporary = self._temporary("check", root, (b"",))
+        with self._translated(PurePosixPath()), _Opened(self.root, self._folder_mode) as opened:
+            (root,) = opened.way(())
+            temporary, descriptor = self._temporary("check", root, (b"",), opened)
             reach("files.check.before")
-            os.unlink(temporary, dir_fd=root)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.unlink(temporary, dir_fd=root)
             _synchronise_folder(root)
 
     @contextmanager
@@ -170,40 +184,43 @@ class LocalFiles:
         finally:
             os.close(descriptor)
 
-    @contextmanager
-    def _folder(self, parts: tuple[str, ...], *, create: bool = True) -> Iterator[int]:
-        with self._root() as root:
-            descriptor = os.dup(root)
-            try:
-                for part in parts:
-                    inner = self._enter(part, descriptor, create=create)
-                    os.close(descriptor)
-                    descriptor = inner
-                yield descriptor
-            finally:
-                os.close(descriptor)
+    def _each(self, shares: Iterable[_Share], step: Callable[[_Share], None]) -> None:
+        """A step of all with which nothing is wrong; what goes wrong ends one and no other."""
+        for share in shares:
+            if share.error is None:
+                try:
+                    with self._translated(share.told):
+                        step(share)
+                except (FileStoreError, FileExistsError) as error:
+                    share.give_up(error)
 
-    def _enter(self, name: str, folder: int, *, create: bool) -> int:
-        try:
-            return os.open(name, _FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            if not create:
-                raise
-        reach("files.mkdir.before")
-        os.mkdir(name, self._folder_mode & 0o777, dir_fd=folder)
-        descriptor = os.open(name, _FOLDER, dir_fd=folder)
-        try:
-            _set_folder_mode(descriptor, self._folder_mode)
-            _synchronise_folder(folder)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
+    def _synchronise(self, shares: Iterable[_Share], wrote: Callable[[_Share], Iterable[int]]) -> None:
+        """The descriptors that each `wrote` are on disk, or it ends. Failpoints were passed by the step before."""
+        going = [share for share in shares if share.error is None]
+        refused = synchronise(dict.fromkeys(descriptor for share in going for descriptor in wrote(share)))
+        for share in going:
+            if (error := next((refused[one] for one in wrote(share) if one in refused), None)) is not None:
+                share.give_up(FileStoreError(_sentence(error, self.root / share.told)))
 
-    def _link_or_copy(self, source: Path, descriptor: int, name: str, folder: int) -> None:
+    def _open_sources(self, share: _Share, opened: _Opened) -> None:
+        share.way = opened.way(share.folder)
+        for source, _ in share.pieces:
+            with self._translated(source):
+                share.sources.append(opened.file(source, _READ))
+            # Before the link: after a failed fsync the kernel may say yes to the next one.
+            reach("files.source.fsync.before")
+
+    def _link_or_copy(self, share: _Share, opened: _Opened) -> None:
+        for (source, name), descriptor in zip(share.pieces, share.sources, strict=True):
+            with self._translated(share.told / name):
+                if not self._link(source, descriptor, name, share.way[-1]):
+                    self._begin(share, name, _chunks(descriptor), opened)
+
+    def _link(self, source: Path, descriptor: int, name: str, folder: int) -> bool:
+        """Whether the file has its name now; False where it has to be copied."""
         if _is_there(folder, name):
             self._accept_or_refuse(descriptor, name, folder)
-            return
+            return True
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FileStoreError(f"{source} is no regular file: remove it")
         try:
@@ -215,10 +232,23 @@ class LocalFiles:
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            temporary = self._temporary(name, folder, _chunks(descriptor))
-            # Nobody else writes here (see BUGS), so that between the look and the rename nothing appears.
-            reach("files.copy.before")
-            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            return False
+        return True
+
+    def _write(self, share: _Share, opened: _Opened) -> None:
+        share.way = opened.way(share.folder)
+        self._begin(share, share.told.name, (share.octets,), opened)
+
+    def _begin(self, share: _Share, name: str, chunks: Iterable[bytes], opened: _Opened) -> None:
+        """Everything but the name, which is given to what is on disk."""
+        temporary, descriptor = self._temporary(name, share.way[-1], chunks, opened)
+        share.unfinished.append((temporary, descriptor, name))
+
+    def _finish(self, shares: Sequence[_Share]) -> None:
+        """Content is durable before its name, and every name on the way before anybody is told."""
+        self._synchronise(shares, lambda share: [descriptor for _, descriptor, _ in share.unfinished])
+        self._each(shares, _give_names)
+        self._synchronise(shares, lambda share: share.way)
 
     def _accept_or_refuse(self, descriptor: int, name: str, folder: int) -> None:
         """Make sure that the file which is there has these octets, and that it is on disk."""
@@ -234,24 +264,22 @@ class LocalFiles:
         finally:
             os.close(there)
 
-    def _temporary(self, name: str, folder: int, chunks: Iterable[bytes]) -> str:
-        """A file beside `name` with those octets, synchronised; what a crash left of it is replaced."""
+    def _temporary(self, name: str, folder: int, chunks: Iterable[bytes], opened: _Opened) -> tuple[str, int]:
+        """A file beside `name` with those octets, to be synchronised; what a crash left of it is replaced."""
         temporary = _TEMPORARY + hashlib.sha256(name.encode()).hexdigest()[:16]
         reach("files.temporary.before")
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
-        descriptor = os.open(temporary, _CREATE, self._file_mode, dir_fd=folder)
+        descriptor = opened.file(temporary, _CREATE, self._file_mode, folder)
         try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                os.fchmod(descriptor, self._file_mode)
-                for chunk in chunks:
-                    _write_all(descriptor, chunk)
-                reach("files.temporary.fsync.before")
-                os.fsync(file)
+            os.fchmod(descriptor, self._file_mode)
+            for chunk in chunks:
+                _write_all(descriptor, chunk)
+            reach("files.temporary.fsync.before")
         except OSError:
             os.unlink(temporary, dir_fd=folder)
             raise
-        return temporary
+        return temporary, descriptor
 
     @contextmanager
     def _translated(self, path: PurePath) -> Iterator[None]:
@@ -261,6 +289,100 @@ class LocalFiles:
             raise
         except OSError as error:
             raise FileStoreError(_sentence(error, self.root / path)) from error
+
+
+@dataclass(slots=True)
+class _Share:
+    """Files of one folder, which fare alike; `error` ends them.
+
+    `told` is what an error names, `way` the descriptors from the root to the folder. `unfinished`: what has no name
+    yet, as (temporary name, descriptor, the name it is to get).
+    """
+
+    folder: tuple[str, ...]
+    told: PurePosixPath
+    pieces: Sequence[tuple[Path, str]] = ()
+    octets: bytes = b""
+    way: tuple[int, ...] = ()
+    sources: list[int] = field(default_factory=list)
+    unfinished: list[tuple[str, int, str]] = field(default_factory=list)
+    error: FileStoreError | FileExistsError | None = None
+
+    def give_up(self, error: FileStoreError | FileExistsError) -> None:
+        """Nothing more is done, and nothing unfinished is left."""
+        self.error = error
+        for temporary, _, _ in self.unfinished:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=self.way[-1])
+
+
+class _Opened(ExitStack):
+    """What is open at a time, each folder once, to be closed together."""
+
+    def __init__(self, root: Path, folder_mode: int) -> None:
+        super().__init__()
+        self._root = root
+        self._folder_mode = folder_mode
+        self._folders: dict[tuple[str, ...], int] = {}
+
+    def file(self, path: Path | str, flags: int, mode: int = 0, folder: int | None = None) -> int:
+        """Open a file or folder."""
+        descriptor = os.open(path, flags, mode, dir_fd=folder)
+        self.callback(os.close, descriptor)
+        return descriptor
+
+    def way(self, parts: tuple[str, ...], *, create: bool = True) -> tuple[int, ...]:
+        """From the root to that folder; what is missing is made. All of it is to be synchronised.
+
+        Also what was there: a crash may have come between making a folder and synchronising the one that it is in.
+        """
+        way: list[int] = []
+        for depth in range(len(parts) + 1):
+            here = parts[:depth]
+            if here not in self._folders:
+                # The root itself may be a link: it is the owner's word, from the configuration.
+                root = self._root, _FOLDER & ~os.O_NOFOLLOW
+                self._folders[here] = self._enter(here[-1], way[-1], create=create) if here else self.file(*root)
+            way.append(self._folders[here])
+        return tuple(way)
+
+    def _enter(self, name: str, folder: int, *, create: bool) -> int:
+        try:
+            return self.file(name, _FOLDER, folder=folder)
+        except FileNotFoundError:
+            if not create:
+                raise
+        reach("files.mkdir.before")
+        os.mkdir(name, self._folder_mode & 0o777, dir_fd=folder)
+        descriptor = self.file(name, _FOLDER, folder=folder)
+        _set_folder_mode(descriptor, self._folder_mode)
+        return descriptor
+
+
+def _cut(pieces: Sequence[tuple[Path, str]]) -> Iterator[Sequence[tuple[Path, str]]]:
+    return (pieces[start : start + _TOGETHER] for start in range(0, len(pieces), _TOGETHER))
+
+
+def _portions(shares: Iterable[_Share]) -> Iterator[list[_Share]]:
+    portion: list[_Share] = []
+    files = 0
+    for share in shares:
+        weight = max(1, len(share.pieces))
+        if portion and files + weight > _TOGETHER:
+            yield portion
+            portion, files = [], 0
+        portion.append(share)
+        files += weight
+    if portion:
+        yield portion
+
+
+def _give_names(share: _Share) -> None:
+    """Nobody else writes here (see BUGS), so that nothing appears under them meanwhile."""
+    for temporary, _, name in share.unfinished:
+        reach("files.replace.before")
+        os.rename(temporary, name, src_dir_fd=share.way[-1], dst_dir_fd=share.way[-1])
+    reach("files.folders.fsync.before")
 
 
 def _inside(path: PurePosixPath) -> tuple[str, ...]:

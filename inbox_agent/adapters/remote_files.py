@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from inbox_agent.ports import Filing
+
 SCHEMES = ("webdavs", "webdav", "s3")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CHUNK = 2**20  # octets
@@ -104,10 +106,17 @@ class _RemoteFiles:
             self._create(source, path)
             self._arrived(path, source.stat().st_size)
 
-    def put_all(self, pieces: Sequence[tuple[Path, str]], folder: PurePosixPath) -> None:
+    def put_all(self, filings: Sequence[Filing]) -> tuple[FileStoreError | FileExistsError | None, ...]:
         """Upload one after the other; see ports.FileStore."""
-        for source, name in pieces:
-            self.put(source, folder / name)
+        return tuple(self._put_filing(filing) for filing in filings)
+
+    def _put_filing(self, filing: Filing) -> FileStoreError | FileExistsError | None:
+        try:
+            for source, name in filing.pieces:
+                self.put(source, filing.folder / name)
+        except (FileStoreError, FileExistsError) as error:
+            return error
+        return None
 
     def write(self, target: PurePosixPath, octets: bytes) -> None:
         """Replace a file in one step; see ports.FileStore."""
@@ -116,6 +125,11 @@ class _RemoteFiles:
             reach("remote.write.before")
             self._replace(path, octets)
             self._arrived(path, len(octets))
+
+    def write_all(self, files: Sequence[tuple[PurePosixPath, bytes]]) -> None:
+        """Replace one after the other; see ports.FileStore."""
+        for target, octets in files:
+            self.write(target, octets)
 
     def read(self, target: PurePosixPath) -> bytes | None:
         """Octets of a file; see ports.FileStore."""
