@@ -8,6 +8,7 @@ import sys
 import zipfile
 import zlib
 
+import docx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -362,6 +363,16 @@ def test_a_scan_is_read_where_tesseract_is_asked(octets: bytes) -> None:
 def test_a_page_that_was_fed_sideways_is_turned(turned: int) -> None:
     found = _extract(making.picture(LINES * 4, turned=turned), ocr_pages=1, ocr_seconds=100)
     assert "Expérience professionnelle" in found.text
+
+
+@pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")
+def test_a_scan_pasted_into_word_is_read() -> None:
+    document = docx.Document()
+    document.add_picture(io.BytesIO(making.picture(LINES)))
+    octets = io.BytesIO()
+    document.save(octets)
+    assert "Expérience professionnelle" in _extract(octets.getvalue(), ocr_pages=1, ocr_seconds=100).text
+    assert _extract(octets.getvalue()).state is DocumentState.SCANNED
 
 
 @pytest.mark.skipif(ocr.tesseract() is None, reason="tesseract is not installed")

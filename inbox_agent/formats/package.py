@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentState
 from inbox_agent.clean import clean_text
+from inbox_agent.formats import picture
 from inbox_agent.formats.content import Content, Limits, damaged, found, locked
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ def _read(
             wanted = [name for pattern in members for name in sorted(names, key=_natural) if pattern.fullmatch(name)]
             writer = _opendocument_text if open_document else office_text
             texts, notes = _texts(package, wanted[:_MEMBERS_MAX], writer, limits)
-            images = sum(name.startswith(media) for name in names)
+            pictures = [name for name in sorted(names, key=_natural) if name.startswith(media)]
+            pasted = bool(pictures) and not any(text.strip() for text in texts)
+            if pasted:  # A scan, or a photo of the page.
+                texts = [
+                    picture.read(_member(package, name, limits), limits).text for name in pictures[: limits.ocr_pages]
+                ]
             pages = _page_count(_member(package, "docProps/app.xml", limits) or _member(package, "meta.xml", limits))
     except BROKEN:
         return damaged()
@@ -98,7 +104,7 @@ def _read(
         return Content(DocumentState.REFUSED, notes=notes)
     if not text and UNREADABLE_NOTE in notes:
         return Content(DocumentState.DAMAGED, pages=pages, notes=notes)
-    return found(text, pages=pages, images=images if not text else 0, notes=notes)
+    return found(text, pages=pages, images=len(pictures) if pasted or not text else 0, notes=notes)
 
 
 REFUSED_NOTE = "contenu démesuré ou trompeur, non lu"
