@@ -167,6 +167,12 @@ def cpu_of_tree(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_of_living(pid: int) -> float:
+    """The same of those that live, to the nanosecond: a tick has 10 ms, a poll takes less than one."""
+    # The clock of a process: clock_getcpuclockid(3), which Python does not have.
+    return sum(time.clock_gettime((~one << 3) | 2) for one in tree(pid))
+
+
 def machine() -> str:
     """What this was measured on."""
     model = next(

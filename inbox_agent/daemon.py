@@ -25,6 +25,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from inbox_agent.alert import NOTHING_IS_SENT, REPLIES_ARE_STOPPED, TROUBLE_KINDS, Alarm, trouble_of
 from inbox_agent.cycle import Pass, run_pass
+from inbox_agent.drafts import look_at_drafts
 from inbox_agent.errors import AgentError, AnotherInstanceError, AuthenticationError, StoreError
 from inbox_agent.execute import execute
 from inbox_agent.holding import DESK, elsewhere
@@ -35,6 +36,7 @@ from inbox_agent.publish import Rhythm, publish
 from inbox_agent.refusals import REST, connect_unless_refused
 from inbox_agent.report import send_due_digest
 from inbox_agent.take_over import fill_spool
+from inbox_agent.watch import still, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,11 @@ _BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), t
 _STAND_BY = 5  # seconds between looks whether another host let a mailbox go
 _OVERDUE_POLLS = 3  # intervals without an ended poll after which the mail thread no longer vouches for itself
 _PURGE_HOUR = 4
+# At the latest so often a pass is made although nothing came, nothing is due and nobody moved anything, which a look
+# finds out every `look_seconds`. Only the whole pass notices what no mail tells of: an archive that cannot be written,
+# a disk that fills up, a clock that was set back. A message that comes has it made before it is touched: the hour is
+# how late people hear of such trouble in a mailbox where nothing happens.
+_WHOLE_PASS = 3600
 _IDLE_SECONDS = 9 * 60  # shorter than any NAT forgets a connection (reliability.md threat 9)
 
 
@@ -70,11 +77,19 @@ def _watchdog_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """What a pass left when there was nothing to do: the folder, the store, and until when nothing becomes due."""
+    """What a pass left when there was nothing to do: the folder, the store, and until when nothing becomes due.
+
+    `look_at` is when to look again at what staff move and what came untold. Both are of Clock.monotonic. What the first
+    look saw is kept for the next ones: our folders, and whether drafts wait.
+    """
 
     state: FolderState
+    last_uid: int
     version: int
-    until: float  # Clock.monotonic
+    until: float
+    look_at: float
+    tree: dict[str, FolderState] | None = None
+    drafts: bool = True
 
 
 @dataclass(slots=True)
@@ -112,16 +127,17 @@ def quiet_after(installation: Installation, line: Line, rebuild_at: float) -> Qu
     if version is None or line.account is None or line.looked_at is None or installation.holding.shared:
         return None
     now = clock.monotonic()
-    until = line.looked_at + installation.section(line.name).look_seconds
+    until = now + _WHOLE_PASS
     if rebuild_at > now:
         until = min(until, rebuild_at)
     if next_work := journal.next_work():
         until = min(until, now + (next_work - clock.now()).total_seconds())
     mailbox = line.account.mailbox
     state = mailbox.select(line.account.folder)
-    if until <= now or mailbox.list_uids(journal.position(line.name).last_uid + 1):
+    last_uid = journal.position(line.name).last_uid
+    if until <= now or mailbox.list_uids(last_uid + 1):
         return None
-    return Quiet(state, version, until)
+    return Quiet(state, last_uid, version, until, line.looked_at + installation.section(line.name).look_seconds)
 
 
 @dataclass(slots=True)
@@ -278,13 +294,33 @@ class Daemon:
 
     def _is_quiet(self, line: Line) -> bool:
         """Whether nothing came and nothing is to be done: then a poll is one NOOP and a note that it was made."""
-        quiet, journal = line.quiet, self.installation.journal
-        if quiet is None or line.account is None or self.installation.clock.monotonic() >= quiet.until:
+        quiet, account, journal = line.quiet, line.account, self.installation.journal
+        now = self.installation.clock.monotonic()
+        if quiet is None or account is None or now >= quiet.until:
             return False
-        if journal.version() != quiet.version or line.account.mailbox.select(line.account.folder) is not quiet.state:
+        if journal.version() != quiet.version or account.mailbox.select(account.folder) is not quiet.state:
             return False
+        if now >= quiet.look_at:
+            line.quiet = self._look(line.name, account, quiet)
+            line.looked_at = now if line.quiet else None
+            if line.quiet is None:
+                return False
         journal.polled_quietly(line.name)
         return True
+
+    def _look(self, name: str, account: Account, quiet: Quiet) -> Quiet | None:
+        """For what no server need tell here: mail that came (UID SEARCH), what staff did with ours. None: something."""
+        installation, section = self.installation, self.installation.section(name)
+        drafts = quiet.drafts and look_at_drafts(installation, account, name)
+        if quiet.tree is None:
+            tree = unmoved(installation, account, name)
+        else:
+            tree = quiet.tree if still(account, section.target, quiet.tree) else None
+        if tree is None or account.mailbox.list_uids(quiet.last_uid + 1):
+            return None
+        if drafts and installation.journal.version() != quiet.version:
+            return None  # One was settled, which is to be published.
+        return replace(quiet, look_at=installation.clock.monotonic() + section.look_seconds, tree=tree, drafts=drafts)
 
     def digest(self) -> None:
         """Send the digest if it is due and has not been sent."""

@@ -29,33 +29,36 @@ _PATIENCE = timedelta(minutes=2)
 _BY_HAND = "messagerie"
 
 
-def look_at_drafts(installation: Installation, account: Account, mailbox: str) -> None:
-    """Settle the drafts that no longer wait. Costs one STATUS while nothing changed in the Drafts folder."""
+def look_at_drafts(installation: Installation, account: Account, mailbox: str) -> bool:
+    """Settle the drafts that no longer wait; whether any waited. One STATUS while nothing changed in Drafts."""
     waiting = _waiting(installation, mailbox)
     if not waiting:
-        return
+        return False
     reach("drafts.before")
     fact = f"drafts:{mailbox}"
     state = account.mailbox.state(account.drafts)
     seen = "" if state is None else f"{state.uidvalidity}.{state.uidnext}.{state.exists}.{len(waiting)}"
     if seen and installation.journal.fact(fact) == seen:
-        return
+        return True
     undecided = [act for act in waiting if not _settled(installation, account, act)]
     if not any("absent_at" in act.payload for act in _waiting(installation, mailbox)):
         installation.journal.note_fact(fact, seen if len(undecided) == len(waiting) else "")
     account.mailbox.select(account.folder)
+    return True
 
 
 def _waiting(installation: Installation, mailbox: str) -> list[sa.Row[Any]]:
-    query = (
-        sa.select(acts)
-        .join(messages, messages.c.id == acts.c.message_id)
-        .where(acts.c.kind == ActKind.DRAFT, acts.c.state == ActState.DONE, acts.c.settled.is_(None))
-        .where(messages.c.mailbox == mailbox)
-        .order_by(acts.c.id)
-    )
     with installation.journal.snapshot() as connection:
-        return list(connection.execute(query))
+        return list(connection.execute(_DRAFTS, {"mailbox": mailbox}))
+
+
+_DRAFTS = (
+    sa.select(acts)
+    .join(messages, messages.c.id == acts.c.message_id)
+    .where(acts.c.kind == ActKind.DRAFT, acts.c.state == ActState.DONE, acts.c.settled.is_(None))
+    .where(messages.c.mailbox == sa.bindparam("mailbox"))
+    .order_by(acts.c.id)
+)
 
 
 def _settled(installation: Installation, account: Account, act: sa.Row[Any]) -> bool:

@@ -8,6 +8,7 @@ statements run on SQLite and on PostgreSQL.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,6 @@ from inbox_agent.schema import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from inbox_agent.application import Reading
@@ -238,19 +238,30 @@ class Journal:
         if self._engine.dialect.name != "sqlite":
             return None
         with _translated():
-            if self._watcher is None:
-                self._watcher = self._engine.connect()
-            raw: Any = self._watcher.connection.driver_connection
-            return int(raw.execute("PRAGMA data_version").fetchone()[0])
+            return int(self._watching().execute("PRAGMA data_version").fetchone()[0])
+
+    def _watching(self) -> sqlite3.Connection:
+        """A connection that stays open: `data_version` counts what all others write."""
+        if self._watcher is None:
+            self._watcher = self._engine.connect()
+            # What it writes itself, that a poll was made, need not survive a power cut.
+            self._raw(self._watcher).execute("PRAGMA synchronous=NORMAL")
+        return self._raw(self._watcher)
+
+    @staticmethod
+    def _raw(connection: sa.Connection) -> sqlite3.Connection:
+        driver: Any = connection.connection.driver_connection
+        found: sqlite3.Connection = driver
+        return found
 
     def polled_quietly(self, mailbox: str) -> None:
         """As `polled` when all is well; `version` stays as it is, which counts the writes of others."""
-        if self._watcher is None:
+        if self._engine.dialect.name != "sqlite":
             self.polled(mailbox, None)
             return
         now = text(self._clock.now())
-        with _translated(), self._watcher.begin():
-            self._watcher.execute(sa.update(mailboxes).where(mailboxes.c.name == mailbox).values(polled_at=now))
+        with _translated():
+            self._watching().execute("UPDATE mailboxes SET polled_at = ? WHERE name = ?", (now, mailbox))
 
     def next_work(self) -> datetime | None:
         """When something is to be done although nothing comes: now, if anything waits already; None for never."""
@@ -1418,12 +1429,18 @@ def _translated() -> Iterator[None]:
     except exc.DBAPIError as error:
         if isinstance(error, exc.OperationalError) and "psycopg" in type(error.orig).__module__:
             raise StoreError(unreachable(error)) from error
-        remedy = next((remedy for words, remedy in _REMEDIES.items() if words in str(error.orig)), "Look at the disk.")
-        raise StoreError(f"the store refuses: {error.orig}. {remedy}") from error
+        raise _refusal(error.orig) from error
+    except sqlite3.Error as error:  # Of a connection that is used without SQLAlchemy.
+        raise _refusal(error) from error
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the store refuses: {type(error).__name__}") from error
     except OSError as error:
         raise StoreError(f"the store cannot be written ({error.strerror}). Look at the disk.") from error
+
+
+def _refusal(said: object) -> StoreError:
+    remedy = next((remedy for words, remedy in _REMEDIES.items() if words in str(said)), "Look at the disk.")
+    return StoreError(f"the store refuses: {said}. {remedy}")
 
 
 def _engine(url: str) -> sa.Engine:

@@ -73,6 +73,18 @@ def begin(installation: Installation, account: Account, name: str) -> None:
         account.mailbox.select(account.folder)
 
 
+def unmoved(installation: Installation, account: Account, name: str) -> dict[str, FolderState] | None:
+    """Our folders, if they are as they were at the last look, so that another one would find nothing."""
+    look = _Look(installation, account, name)
+    tree = _tree(look)
+    return None if _changed(look, tree) else tree
+
+
+def still(account: Account, target: str, before: dict[str, FolderState]) -> bool:
+    """The same without the store: whether our folders are as they were before."""
+    return _states(account, target) == before
+
+
 def look_around(installation: Installation, account: Account, name: str) -> None:
     """See what staff moved between folders, or out of them, and carry it out."""
     look = _Look(installation, account, name)
@@ -300,7 +312,11 @@ def say(installation: Installation, fact: str) -> str:
 
 
 def _tree(look: _Look) -> dict[str, FolderState]:
-    mailbox, target = look.account.mailbox, look.target
+    return _states(look.account, look.target)
+
+
+def _states(account: Account, target: str) -> dict[str, FolderState]:
+    mailbox = account.mailbox
     names = [name for name in mailbox.folders() if name == target or name.startswith(f"{target}/")]
     found = {name: mailbox.state(name) for name in names}
     return {name: state for name, state in found.items() if state is not None}
@@ -308,11 +324,14 @@ def _tree(look: _Look) -> dict[str, FolderState]:
 
 def _changed(look: _Look, tree: dict[str, FolderState]) -> list[str]:
     """Folders that are not as they were at the last look, those that are gone included."""
-    query = sa.select(folders).where(folders.c.mailbox == look.name)
     with look.installation.journal.snapshot() as connection:
-        before = {row.name: (row.uidvalidity, row.uidnext, row.held) for row in connection.execute(query)}
+        rows = connection.execute(_FOLDERS, {"mailbox": look.name})
+        before = {row.name: (row.uidvalidity, row.uidnext, row.held) for row in rows}
     now = {name: (state.uidvalidity, state.uidnext or 0, state.exists) for name, state in tree.items()}
     return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+
+
+_FOLDERS = sa.select(folders).where(folders.c.mailbox == sa.bindparam("mailbox"))
 
 
 def _save(look: _Look, tree: dict[str, FolderState]) -> None:

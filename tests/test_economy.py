@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,31 @@ def test_a_quiet_poll_ends_when_mail_comes_or_anybody_writes_into_the_store(fold
         assert not daemon._is_quiet(line)
         daemon.poll("direction")
         assert installation.journal.ledger().messages == 1
+        daemon.close()
+
+
+def test_a_look_is_no_whole_pass_and_sees_what_staff_moved(folder, dovecot):
+    user = f"look{os.getpid()}@fresh.test"
+    config = load_config(_installed(folder, dovecot.imap, user))
+    with locked(config.state), opened(config) as installation:
+        daemon = Daemon(installation)
+        daemon.prepare()
+        line = daemon.lines["direction"]
+        for path in small(2):
+            dovecot.deliver(user, path.read_bytes())
+        for _ in range(3):
+            daemon.poll("direction")
+
+        for _ in range(2):  # The first one asks the store what the folders held, the next ones know.
+            line.quiet = replace(line.quiet, look_at=0.0)
+            assert daemon._is_quiet(line)
+            assert line.quiet.look_at > 0.0
+        line.quiet = replace(line.quiet, look_at=0.0)
+        by_staff = small(3)[-1].read_bytes()
+        line.account.mailbox.append("Candidatures/À vérifier", by_staff, (), installation.clock.now())
+        assert not daemon._is_quiet(line)
+        daemon.poll("direction")
+        assert installation.journal.ledger().messages == 3
         daemon.close()
 
 
