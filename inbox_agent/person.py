@@ -104,6 +104,7 @@ _VIA = re.compile(
 )
 _IN_VIA = ("via", "née ", "nee ", "interm", "indeed", "linkedin", "hellowork", "apec", "mail", "cv")  # one is in each
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-](?=[^\W\d_]))*\.?")
+_INITIALS = re.compile(r"[^\W\d_]\.?|[^\W\d_]\.?-[^\W\d_]\.?|[^\W\d_]\.[^\W\d_]\.?")  # "J.", "J.-P."
 _NAME_LINE = re.compile(r"^[^\W\d_][\w'’.\- ]{2,60}$")
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] ){2,}[^\W\d_](?!\S)")
@@ -222,13 +223,17 @@ def _best(named: PersonName | None, written: PersonName | None, in_papers: list[
 
 
 def _abbreviates(short: PersonName, full: PersonName) -> bool:
-    """As "Nathan B" for Nathan Beaumont, "J. Dupont" for Jeanne Dupont."""
+    """As "Nathan B" for Nathan Beaumont, "J. Dupont" for Jeanne Dupont, "J.-P. Roy" for Jean-Pierre Roy."""
     given, surname = fold(short.given).rstrip("."), fold(short.surname).rstrip(".")
+    if _INITIALS.fullmatch(short.given):
+        initials = [part[0] for part in re.split(r"[\s\-]+", fold(full.given)) if part]
+        letters = re.findall(r"[a-z]", given)
+        return fold(full.surname) == surname and initials[: len(letters)] == letters and len(full.given) > len(given)
     if len(full.full) <= len(short.full):
         return False
     if len(surname) == 1:
         return fold(full.given) == given and fold(full.surname).startswith(surname)
-    return len(given) == 1 and fold(full.surname) == surname and fold(full.given).startswith(given)
+    return False
 
 
 def _with_accents(name: PersonName, others: Iterable[PersonName]) -> PersonName:
@@ -270,7 +275,7 @@ def _is_name(part: str, no_names: Collection[str]) -> bool:
 def _split(words: list[str], addr_spec: str) -> PersonName | None:
     """Which words are the surname."""
     capitals = [len(word.rstrip(".")) > 1 and word.isupper() for word in words]
-    if len(words[0].rstrip(".")) == 1:
+    if _INITIALS.fullmatch(words[0]):
         return PersonName(words[0].upper(), well_cased(" ".join(words[1:])))
     if any(capitals) and not all(capitals):
         return _by_capitals(words, capitals)

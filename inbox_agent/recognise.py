@@ -416,7 +416,7 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         for address in message.from_
     )
     relayed = board is not None or by_machine or (sight.institution and sight.has("somebody_applied"))
-    if not relayed:
+    if not relayed or any(case.staff.includes(address.addr_spec) for address in message.from_):
         return None
     weight = recognition.weights["job_board_sender"]
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
@@ -466,7 +466,8 @@ def _machine(case: _Case, sight: Sight) -> Verdict | None:
     """Headers of automatic mail: a verdict, unless somebody's papers come with them."""
     message = case.message
     field = guards.machine_header(message)
-    sender = next((a.addr_spec for a in message.from_ if guards.is_system_name(a.addr_spec)), None)
+    ours = any(case.staff.includes(address.addr_spec) for address in message.from_)
+    sender = next((a.addr_spec for a in message.from_ if guards.is_system_name(a.addr_spec) and not ours), None)
     if field is None and sender is None:
         return None
     weights = case.rules.recognition.weights
