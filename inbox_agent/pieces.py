@@ -125,17 +125,21 @@ _MOTIVATION = re.compile(r"\blm\b|motivation|cover ?letter")
 
 
 def without_other_letters(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
-    """Letters that speak of no post are of a mayor or a supplier, unless a CV lies beside them or the mail does."""
+    """Faint letters that speak of no post are of a mayor or a supplier, unless a CV lies beside or the mail does.
+
+    One that is plainly somebody's, who tells of oneself and would like to come, stays a letter: a person looks.
+    """
     if any(piece.is_cv for piece in pieces) or _OF_CANDIDATES.search(fold(said[:3000])):
         return pieces
     return tuple(
         dataclasses.replace(piece, document=dataclasses.replace(piece.document, kind=DocumentKind.OTHER))
-        if piece.is_letter and not piece.by_name and not _wants_work(piece)
+        if piece.is_letter and not piece.by_name and piece.confidence < _SURELY and not _wants_work(piece)
         else piece
         for piece in pieces
     )
 
 
+_SURELY = 0.9  # confidence; a programme of a candidate for a seat has 0.5, people who tell of their work 0.93 and more.
 _OF_CANDIDATES = re.compile(
     r"\b(?:ma|mon|votre|your|my) (?:candidature|dossier de candidature|application)\b|lettre de motivation"
     r"|cover letter|\bpostul|offre d.emploi|\bau poste d|\bpour (?:le|ce|votre) poste\b|\bvotre (?:offre|annonce)\b"

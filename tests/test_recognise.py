@@ -250,6 +250,30 @@ def test_the_words_of_another_paper_beside_the_cv_are_not_the_candidates(beside)
     assert judged(mail("Candidature", "Bonjour, voir pièces jointes.", files=files)).kind is Kind.APPLICATION
 
 
+TELLS_OF_HERSELF = """Madeleine Ould Brahim
+12 rue des Tanneurs, 80000 Amiens
+Amiens, le 6 février 2024
+
+Madame,
+
+Ma sœur fréquente votre maison et m'a parlé des repas du jeudi. Je tiens la cuisine d'une cantine
+depuis neuf ans, et je voudrais la tenir chez vous. Je sais nourrir soixante personnes avec peu,
+je connais les interdits de chacun, et je n'ai jamais jeté un plat. Avant cela j'ai élevé quatre
+enfants et appris le français le soir, à la table où ils faisaient leurs devoirs.
+
+Je vous remercie de me recevoir, le jour qui vous conviendra.
+
+Avec mes salutations,
+Madeleine Ould Brahim"""
+
+
+def test_a_letter_that_tells_of_its_writer_and_names_no_post_is_for_a_person():
+    files = [("lettre.pdf", making.pdf(TELLS_OF_HERSELF.splitlines()))]
+    reading = judged(mail("Courrier", "Bonjour, vous trouverez un document ci-joint.", files=files))
+
+    assert (reading.kind, reading.documents[0].kind) == (Kind.DOUBT, DocumentKind.LETTER)
+
+
 def test_a_wrong_file_beside_a_clear_candidature_is_an_application():
     reading = judged(mail("Candidature", "Je vous adresse ma candidature.", files=[("a.pdf", paper("invoice"))]))
 
