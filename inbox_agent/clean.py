@@ -33,11 +33,16 @@ _BLANKS = re.compile(r"[\s\x85]+")
 # unicodedata.normalize sorts a run of combining marks in quadratic time (300 000 of them: 68 s), hence pieces. A
 # letter can only be parted from its accent in a line longer than this.
 _PIECE = re.compile(r"[^\n]{1,500}\n?|\n")
+# What a normal form may change, or join to what stands before it; French has none of it, but for NFKC the "…" and "²".
+_CHANGED = {
+    "NFC": re.compile("[\u0300-\u2001\u20d0-\U0010ffff]"),
+    "NFKC": re.compile("[^\x00-\x7f¡-§©«¬®°±¶·»¿À-ÿŒœŸ–—‘’“”•€‐]"),
+}
 
 
 def normal(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
     """Unicode's normal form, in time linear in the length."""
-    if text.isascii():
+    if text.isascii() or not _CHANGED[form].search(text):
         return text
     return "".join(unicodedata.normalize(form, piece) for piece in _PIECE.findall(text))
 
@@ -46,10 +51,8 @@ def clean_text(text: str) -> str:
     """Text of several lines: line feeds and tabs stay, every other control goes."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.replace("\n", "").isprintable():
-        text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
-    if text.isascii():
-        return text
-    return normal(_SURROGATES.sub("\ufffd", text))
+        text = _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _LINE_ENDS.sub("\n", text)))
+    return normal(text)
 
 
 def clean_line(text: str) -> str:

@@ -126,11 +126,13 @@ def _bounded(octets: bytes) -> tuple[bytes, tuple[str, ...]]:
     if octets.count(b"\r") - octets.count(b"\r\n") > 1000:  # noqa: PLR2004 bare CR would hide lines from the scan
         octets = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     defects: list[str] = []
-    structures = [found.start() for found in _first(_STRUCTURE.finditer(octets), LEVELS_MAX + 1)]
+    lower = octets.lower()  # Counting is quicker than finding them, and few are there.
+    many = lower.count(b"multipart/") + lower.count(b"message/") > LEVELS_MAX
+    structures = [found.start() for found in _first(_STRUCTURE.finditer(octets), LEVELS_MAX + 1)] if many else []
     if len(structures) > LEVELS_MAX:
         octets = octets[: structures[LEVELS_MAX]]
         defects.append(f"cut after {LEVELS_MAX} multipart or message types")
-    starts, cut = _sections(octets)
+    starts, cut = _sections(octets, nested=b"message/" in lower)
     if cut is not None:
         octets = octets[:cut]
         defects.append(f"cut after {PARTS_MAX} parts")
@@ -154,8 +156,8 @@ def _first(found: Iterator[re.Match[bytes]], count: int) -> Iterator[re.Match[by
         yield item
 
 
-def _sections(octets: bytes) -> tuple[list[int], int | None]:
-    """Where header sections may start, and where to cut if there are too many."""
+def _sections(octets: bytes, *, nested: bool) -> tuple[list[int], int | None]:
+    """Where header sections may start, and where to cut if there are too many. `nested`: messages may be within."""
     starts, at = [0], 0
     while (at := octets.find(b"\n--", at)) >= 0:
         line_end = octets.find(b"\n", at + 1)
@@ -167,7 +169,8 @@ def _sections(octets: bytes) -> tuple[list[int], int | None]:
                 return starts, at
             starts.append(line_end + 1)
         at = line_end
-    starts += (nested.end() for nested in _first(_NESTED.finditer(octets), LEVELS_MAX))
+    if nested:
+        starts += (found.end() for found in _first(_NESTED.finditer(octets), LEVELS_MAX))
     return sorted(starts), None
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import re
+from ctypes import c_double
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # A line broken at a hyphen: pdfium marks it with U+FFFE (earlier releases: U+0002).
 _HYPHEN_BREAK = re.compile("[\x02\ufffe][\r\n]*")
 _SPACED_OUT = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
+_LONE_LETTERS = re.compile(r" [^\W\d_] [^\W\d_] ")  # in the middle of those; quicker to look for
 _WORD_MEAN_MAX = 12  # characters; French prose has 5, a glued page 20 and more
 _BLANKS_MIN = 0.08  # share of blanks in the text; prose has 0.15
 _ENOUGH = 40  # characters beneath which a page counts as having no text
@@ -68,8 +70,10 @@ def quality(text: str) -> float:
 
 def tidy(text: str) -> str:
     """Ligatures split, accents composed, broken words mended, "É T U D E S" closed up."""
-    text = normal(clean_text(_HYPHEN_BREAK.sub("", text)), "NFKC")
-    return _SPACED_OUT.sub(lambda letters: letters[0].replace(" ", ""), text)
+    if "\x02" in text or "\ufffe" in text:
+        text = _HYPHEN_BREAK.sub("", text)
+    text = normal(clean_text(text), "NFKC")
+    return _SPACED_OUT.sub(lambda letters: letters[0].replace(" ", ""), text) if _LONE_LETTERS.search(text) else text
 
 
 # --- pdfium ---------------------------------------------------------------------------------------------------
@@ -188,8 +192,16 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top in points
 
 
 def _boxes(text_page: Any) -> list[Box]:
+    import pypdfium2 as pdfium  # noqa: PLC0415 see above
+
     count = text_page.count_rects()
-    return [text_page.get_rect(index) for index in range(count)] if count <= _BOXES_MAX else []
+    left, top, right, bottom = c_double(), c_double(), c_double(), c_double()
+    boxes = []
+    for index in range(count if count <= _BOXES_MAX else 0):
+        if not pdfium.raw.FPDFText_GetRect(text_page, index, left, top, right, bottom):
+            raise pdfium.PdfiumError("no rectangle")
+        boxes.append((left.value, bottom.value, right.value, top.value))
+    return boxes
 
 
 def interleaved(boxes: Sequence[Box], width: float) -> float | None:
