@@ -254,8 +254,6 @@ def _sight(case: _Case) -> Sight:
     to_us = addressed(case.judged, case.offers, case.staff, weights=recognition.weights)
     sight = see(case.judged, dataclasses.replace(case.body, own=text), pieces, to_us, recognition)
     is_own = _names_the_writer(case, sight)
-    if is_own is False and sight.cvs:
-        sight = dataclasses.replace(sight, pieces=sight.attached)  # Who passes on a CV writes no letter of hers.
     named = names_one(sight.subject, sight.own, case.offers, recognition)
     sight = dataclasses.replace(
         sight,
@@ -264,6 +262,9 @@ def _sight(case: _Case) -> Sight:
         others_cv=is_own is False,
         several_owners=_several_owners(case, sight),
     )
+    passes_on = is_own is False and bool(sight.cvs)  # Who does writes no letter of hers.
+    if body is not None and not body.is_cv and (passes_on or verdict.body_is_no_letter(sight)):
+        sight = dataclasses.replace(sight, pieces=sight.attached)
     service = is_from(case.judged.from_, case.rules.recognition.lists["employment_services"])
     if service is None and case.judged.from_ and _SERVICE.search(fold(case.judged.from_[0].name)):
         service = case.judged.from_[0].name

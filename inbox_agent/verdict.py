@@ -189,6 +189,16 @@ def _weight_against(sight: Sight, cue: str) -> float:
     return hit.cue.weight * ((0.4 if sight.private_sender else 0.7) if in_passing else 1.0)
 
 
+def body_is_no_letter(sight: Sight) -> bool:
+    """Whether words that are built like a letter of motivation are about something else than a job here."""
+    if declares(sight, "applies", "spontaneous", "internship") or sight.has("subject_application", "seeks_work"):
+        return False
+    other = said_else(sight)
+    if sight.has("this_offer", "the_job", "any_work", "encloses_papers"):
+        return other >= STRONG and not sight.cvs
+    return not (sight.own_cv and sight.private_sender and not other)
+
+
 def _their_data(sight: Sight) -> Verdict | None:
     if not sight.has("asks_erasure") or (sight.cvs and sight.has("applies")):
         return None
@@ -453,7 +463,9 @@ def _somebody_else(sight: Sight) -> Verdict | None:
 
 
 def _by_a_relative(sight: Sight) -> Verdict | None:
-    if not (sight.cvs or sight.has("internship") or sight.links):
+    if not (sight.cvs or (sight.has("internship") and not sight.has("refused")) or sight.links):
+        if sight.has("refused"):
+            return Verdict(Kind.ENQUIRY, ("refused", "relative"))
         work = sight.has("seeks_work", "any_work") or (sight.has("asks_about_post") and sight.has("the_job"))
         asks = work and sight.question and not sight.answers and not sight.familiar
         return Verdict(Kind.ENQUIRY, ("relative", "question_mark")) if asks else None
