@@ -1,6 +1,7 @@
 """An SMTP server that takes everything: `python sink.py FILE` writes its port and its count of messages there.
 
-Thin on purpose: it shares the processors with what is measured.
+Thin on purpose: it shares the processors with what is measured. It offers PIPELINING, as Postfix, Exim and the large
+providers do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from pathlib import Path
 
 _GREETING = b"220 sink ESMTP\r\n"
-_EHLO = b"250-sink\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+_EHLO = b"250-sink\r\n250-PIPELINING\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 
 
 class Sink:

@@ -198,10 +198,11 @@ def test_a_password_that_was_corrected_is_used_at_the_next_connection(postfix):
 # Each answer, and each place to break off.
 
 
+@pytest.mark.parametrize("pipelines", [False, True])
 @pytest.mark.parametrize("step", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
 @pytest.mark.parametrize("answer", [b"421 4.3.2 going down", b"451 4.7.1 greylisted", b"452 4.3.1 full"])
-def test_a_refusal_for_now_is_tried_again(step, answer):
-    with ScriptedSmtp({step: answer}) as server, sending(server.port) as sender:
+def test_a_refusal_for_now_is_tried_again(step, answer, pipelines):
+    with ScriptedSmtp({step: answer}, pipelines=pipelines) as server, sending(server.port) as sender:
         with pytest.raises(TryAgainError, match=answer[4:].decode()) as error:
             send(sender)
         assert f"127.0.0.1:{server.port}" in str(error.value)
@@ -221,13 +222,14 @@ def test_a_refusal_for_good_is_told_with_its_code_and_the_next_message_goes_out(
     assert (len(server.messages), server.connections) == (1, 1)
 
 
+@pytest.mark.parametrize("pipelines", [False, True])
 @pytest.mark.parametrize("step", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "BODY"])
 @pytest.mark.parametrize("what", [Drop, None])
-def test_lost_before_the_dot_is_tried_again_and_nothing_is_in_doubt(step, what):
+def test_lost_before_the_dot_is_tried_again_and_nothing_is_in_doubt(step, what, pipelines):
     if (step, what) == ("BODY", None):
         pytest.skip("silence while lines come is what every server does")
     doubts = []
-    with ScriptedSmtp({step: what}) as server, sending(server.port) as sender:
+    with ScriptedSmtp({step: what}, pipelines=pipelines) as server, sending(server.port) as sender:
         with pytest.raises(TryAgainError):
             send(sender, REPLY * 100, before_dot=lambda: (time.sleep(0.1), doubts.append(1)))
         server.answers.clear()
@@ -307,6 +309,39 @@ def test_one_connection_serves_for_many_messages_with_rset_between():
     each = ["MAIL", "RCPT", "DATA", "DOT"]
     assert server.connections == 1
     assert server.steps == ["GREETING", "EHLO", *each, "RSET", *each, "RSET", *each, "QUIT"]
+
+
+def test_with_pipelining_a_message_takes_two_writes_and_each_answer_is_to_its_command():
+    with ScriptedSmtp(pipelines=True) as server, sending(server.port) as sender:
+        send(sender)
+        written = []
+        transmit = sender._wire.sock.sendall
+        sender._wire.sock.sendall = lambda octets: (written.append(bytes(octets)), transmit(octets))
+        send(sender)
+    assert [octets.count(b"\r\n") for octets in written[:3]] == [4, REPLY.count(b"\r\n"), 1]
+    assert written[0].startswith(b"RSET\r\nMAIL FROM:<d@x.fr>")
+    assert server.messages == [REPLY, REPLY]
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT"])
+@pytest.mark.parametrize(("data", "connections"), [(b"503 no recipients", 1), (b"354 go on", 2)])
+def test_what_is_refused_in_a_pipeline_is_never_sent_although_the_server_would_take_it(step, data, connections):
+    doubts = []
+    answers = {step: b"554 5.7.1 no", "DATA": data}
+    with ScriptedSmtp(answers, pipelines=True) as server, sending(server.port) as sender:
+        with pytest.raises(SendRefusedError, match=r"554 5\.7\.1 no"):
+            send(sender, before_dot=lambda: doubts.append(1))
+        server.answers.clear()
+        send(sender)
+    assert (doubts, server.messages, server.connections) == ([], [REPLY], connections)
+
+
+def test_a_connection_that_died_meanwhile_is_replaced_in_a_pipeline_too():
+    with ScriptedSmtp(pipelines=True) as server, sending(server.port) as sender:
+        send(sender)
+        server.drop()
+        send(sender)
+    assert (server.messages, server.connections) == ([REPLY, REPLY], 2)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import select
 import smtplib
 import ssl
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ from inbox_agent.failpoint import reach
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from inbox_agent.adapters.connection import Login, Tls
@@ -56,6 +56,8 @@ __all__ = ["PasswordLogin", "SmtpSender", "SmtpSettings", "TokenLogin"]
 _log = logging.getLogger(__name__)
 _GOODBYE = 5.0  # seconds for QUIT
 _NOT_AN_ADDRESS = re.compile(r"[\x00-\x20\x7f<>]")
+# Answers by which a step is granted (RFC 5321 4.3.2).
+_DONE, _DONE_OR_FORWARDED, _GO_ON = frozenset({250}), frozenset({250, 251}), frozenset({354})
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE_DOT = re.compile(rb"^\.", re.MULTILINE)
 
@@ -101,10 +103,10 @@ class SmtpSender:
     ) -> str:
         """Submit one message to one recipient, and a blind copy to us; see ports.Sender."""
         body = _transparent(octets)
-        wire = self._ready()
+        recipients = (recipient, copy_to) if copy_to else (recipient,)
         try:
             with self._translated("offering a message"):
-                self._offer(wire, body, envelope_from, (recipient, copy_to) if copy_to else (recipient,))
+                wire = self._offer(body, envelope_from, recipients)
         except SendRefusedError:
             raise  # The connection is in order: RSET comes before the next message.
         except BaseException:
@@ -129,7 +131,8 @@ class SmtpSender:
 
     def connect(self) -> None:
         """Connect, secure and log in now; nothing is sent. For `inbox-agent check`."""
-        self._ready()
+        if self._wire is None:
+            self._wire = self._connected()
 
     def close(self) -> None:
         """Quit, never raising."""
@@ -141,20 +144,6 @@ class SmtpSender:
         except (OSError, ValueError):  # smtplib's exceptions are OSErrors.
             _log.debug("smtp_quit_failed place=%s", self._settings.place)
         self._drop()
-
-    def _ready(self) -> _Wire:
-        """A connection that answers: the one we have, if RSET says so, or a new one."""
-        if self._wire is not None:
-            try:
-                self._wire.allow(self._settings.command_timeout)
-                code, _ = self._wire.rset()
-            except OSError:
-                code = 0
-            if code == 250:  # noqa: PLR2004 # RFC 5321 4.2.3, as all codes here.
-                return self._wire
-            self._drop()
-        self._wire = self._connected()
-        return self._wire
 
     def _connected(self) -> _Wire:
         settings = self._settings
@@ -215,22 +204,62 @@ class SmtpSender:
             "check user and password, or renew the token"
         )
 
-    def _offer(self, wire: _Wire, body: bytes, envelope_from: str, recipients: tuple[str, ...]) -> None:
-        """MAIL, RCPT for each, DATA, up to the 354."""
+    def _offer(self, body: bytes, envelope_from: str, recipients: tuple[str, ...]) -> _Wire:
+        """MAIL, RCPT for each, DATA, up to the 354, on a connection that answers.
+
+        All answers are read, so that the next one read is to what comes next; the first refusal counts.
+        """
+        wire, answers = self._asked(body, envelope_from, recipients)
+        refused: AgentError | None = None
+        code = 0
+        try:
+            for expected in (_DONE, *(_DONE_OR_FORWARDED for _ in recipients), _GO_ON):
+                code, text = next(answers)
+                try:
+                    self._require(expected, code, text)
+                except AgentError as error:
+                    refused = refused or error
+                    if not wire.pipelines:
+                        break
+        except OSError:
+            self._drop()
+            if refused is None:
+                raise
+        if refused is not None:
+            if code in _GO_ON:
+                # It waits for a message for the other recipient: without a dot it forgets all (RFC 2920 3.1).
+                self._drop()
+            raise refused
+        return wire
+
+    def _asked(
+        self, body: bytes, envelope_from: str, recipients: tuple[str, ...]
+    ) -> tuple[_Wire, Iterator[tuple[int, bytes]]]:
+        """The connection that we have, if RSET says so, or a new one; and its answers, to be read."""
+        seconds = self._settings.command_timeout
+        if self._wire is not None:
+            answers = self._wire.ask(("RSET", *self._commands(self._wire, body, envelope_from, recipients)), seconds)
+            with suppress(OSError):
+                if next(answers)[0] in _DONE:
+                    return self._wire, answers
+            self._drop()
+        self._wire = self._connected()
+        return self._wire, self._wire.ask(self._commands(self._wire, body, envelope_from, recipients), seconds)
+
+    def _commands(self, wire: _Wire, body: bytes, envelope_from: str, recipients: tuple[str, ...]) -> tuple[str, ...]:
         options = self._options(wire, body, envelope_from, *recipients)
-        wire.allow(self._settings.command_timeout)
-        self._require(250, *wire.docmd("MAIL", f"FROM:<{envelope_from}>{options}"))
-        for recipient in recipients:
-            wire.allow(self._settings.command_timeout)
-            self._require(250, *wire.docmd("RCPT", f"TO:<{recipient}>"), also=251)
-        wire.allow(self._settings.command_timeout)
-        self._require(354, *wire.docmd("DATA"))
+        return (
+            f"MAIL FROM:<{envelope_from}>{options}",
+            *(f"RCPT TO:<{recipient}>" for recipient in recipients),
+            "DATA",
+        )
 
     def _options(self, wire: _Wire, body: bytes, *addresses: str) -> str:
         """The parameters of MAIL that this message needs, of those that the server has."""
         if any(_NOT_AN_ADDRESS.search(address) for address in addresses):
             raise ValueError("an address with a control, a space or an angle bracket")
         options = ""
+        wire.command_encoding = "ascii"
         if wire.has_extn("size"):
             limit = wire.esmtp_features["size"]
             if limit.isdigit() and 0 < int(limit) < len(body):
@@ -248,8 +277,8 @@ class SmtpSender:
             raise SendRefusedError(554, f"{self._settings.place} has no {extension.upper()}, which the message needs")
         return option
 
-    def _require(self, expected: int, code: int, text: bytes, *, also: int = 0) -> None:
-        if code in {expected, also}:
+    def _require(self, expected: frozenset[int], code: int, text: bytes) -> None:
+        if code in expected:
             return
         if 500 <= code < 600:  # noqa: PLR2004
             raise SendRefusedError(code, _quoted(text))
@@ -258,7 +287,7 @@ class SmtpSender:
     def _require_silence(self, wire: _Wire) -> None:
         """Before the dot a server has nothing to say: if it does, or has gone, nothing was accepted."""
         if wire.has_spoken():
-            self._require(0, *wire.getreply())
+            self._require(frozenset(), *wire.getreply())
 
     def _outcome(self, wire: _Wire) -> str:
         """What the server says to the dot."""
@@ -275,7 +304,7 @@ class SmtpSender:
         if not 400 <= code < 600:  # noqa: PLR2004
             self._drop()
             raise self._unknown(code)
-        self._require(250, code, text)
+        self._require(_DONE, code, text)
         raise AssertionError(code)
 
     def _unknown(self, what: object) -> SendUnknownError:
@@ -339,6 +368,22 @@ class _Wire(smtplib.SMTP):
         """Send octets as they are. If this raises, the last of them did not go out."""
         self.allow(seconds)
         self.sock.sendall(octets)
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether the server takes several commands in one write (RFC 2920)."""
+        return self.has_extn("pipelining")
+
+    def ask(self, commands: Sequence[str], seconds: float) -> Iterator[tuple[int, bytes]]:
+        """The answer to each command, which has so long. Where the server does not pipeline, each waits to be asked."""
+        self.allow(seconds)
+        if self.pipelines:
+            self.send("".join(f"{command}\r\n" for command in commands))
+        for command in commands:
+            self.allow(seconds)
+            if not self.pipelines:
+                self.putcmd(command)
+            yield self.getreply()
 
     def has_spoken(self) -> bool:
         """Whether the server has said something, or has gone."""

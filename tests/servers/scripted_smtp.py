@@ -24,6 +24,8 @@ _USUAL = {
     "QUIT": b"221 bye",
 }
 
+_PIPELINES = b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN"
+
 
 class Drop(Exception):  # noqa: N818 # The connection is closed.
     pass
@@ -36,6 +38,7 @@ class ScriptedSmtp:
     messages: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    pipelines: bool = False
 
     def __enter__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -82,7 +85,8 @@ class ScriptedSmtp:
     def _step(self, connection, step) -> bool:
         """Whether it was granted."""
         self.steps.append(step)
-        answer = self.answers.get(step, _USUAL.get(step, b"502 no"))
+        usual = _PIPELINES if self.pipelines and step == "EHLO" else _USUAL.get(step, b"502 no")
+        answer = self.answers.get(step, usual)
         if answer is Drop:
             raise Drop
         if answer is not None:
