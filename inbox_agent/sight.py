@@ -174,12 +174,13 @@ _ON_PAPER = frozenset({Place.NAMES, Place.DOCUMENTS})
 _APPLYING = ("applies", "encloses_papers", "greets_as_candidate", "subject_application")
 
 
-def _as_written(hits: dict[str, Hit], pieces: tuple[Piece, ...], *, is_answer: bool) -> dict[str, Hit]:
-    """Where somebody applies, the words of a diploma or a pay slip beside the CV are not the sender's: left out."""
+def _as_written(hits: dict[str, Hit], pieces: tuple[Piece, ...], *, is_answer: bool, ours: bool) -> dict[str, Hit]:
+    """Where somebody applies, or answers our mail to a candidate, the words of a diploma or a pay slip are left out."""
     papers = any(piece.is_paper and piece.document.part != BODY_PART for piece in pieces)
     says_so = "applies" in hits and not hits["applies"].asked
     if not (
         says_so
+        or ours
         or (papers and any(cue in hits for cue in _APPLYING))
         or (is_answer and ("adds" in hits or "subject_application" in hits))
     ):
@@ -194,6 +195,21 @@ def _as_written(hits: dict[str, Hit], pieces: tuple[Piece, ...], *, is_answer: b
 def _is_asked(words: Words, last: int) -> bool:
     """Whether the sentence goes on to a question mark."""
     return next((word == "?" for word in words.words[last - 1 :] if word in (".", "?")), False)
+
+
+# What we write to somebody who has applied; an offer that we sent out says "candidatures" as well.
+_OUR_ANSWER = re.compile(
+    r"(?:votre|ta|your|ma|mon|my) (?:candidature|dossier|application)|(?:ma|mon|my) (?:cv|lettre)"
+    r"|(?:un|une|l'|l’|the|an|votre|your|cet|notre|d'|d’) ?(?:entretien|interview|audition)\b|manqu|missing|illisible"
+    r"|pas (?:lisible|ouvr)"
+)
+_INVITED = re.compile(r"(?:envoy|adress|transm|depos|parvenir|recevoir|send|submit|si |before)[^.!?\n]{0,40}$")
+
+
+def answers_a_candidate(quoted: str) -> bool:
+    """Whether what is answered speaks of an application that was made, and not of how to make one."""
+    beneath = fold(quoted[:6000])
+    return any(not _INVITED.search(beneath[: found.start()][-60:]) for found in _OUR_ANSWER.finditer(beneath))
 
 
 def scores_of(hits: Mapping[str, Hit]) -> dict[Speaks, float]:
@@ -216,7 +232,8 @@ def see(
     for name, hit in find_hits(rules, [(Place.BODY, signature)]).items():
         if hit.cue.speaks is Speaks.FACT:
             hits.setdefault(name, hit)
-    hits = _as_written(hits, pieces, is_answer=bool(message.in_reply_to))
+    is_answer = bool(message.in_reply_to)
+    hits = _as_written(hits, pieces, is_answer=is_answer, ours=is_answer and answers_a_candidate(written.quoted))
     in_the_plural = _in_the_plural(said)
     return Sight(
         message=message,

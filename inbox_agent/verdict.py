@@ -15,6 +15,7 @@ from inbox_agent.person import name_of
 from inbox_agent.phrases import fold
 from inbox_agent.pieces import BODY_PART
 from inbox_agent.rules import Place, Speaks
+from inbox_agent.sight import answers_a_candidate
 
 if TYPE_CHECKING:
     from inbox_agent.pieces import Piece
@@ -211,7 +212,7 @@ def _not_the_one(sight: Sight) -> Verdict | None:
     """Somebody says that a mail of ours should not have gone to him."""
     if not sight.has("not_the_one") or sight.papers or declares(sight, "applies", "encloses_papers"):
         return None
-    answered = sight.answers and _known(sight)
+    answered = sight.answers and answers_a_candidate(sight.quoted)
     if not (answered or _speaks_of_candidature(sight) or "postul" in sight.own.lower()):
         return None
     return doubt("dit n’avoir pas postulé : un message de notre part s’est-il trompé d’adresse ?", "not_the_one")
@@ -230,6 +231,8 @@ def _withdrawal(sight: Sight) -> Verdict | None:
         return None  # A place in a course.
     if sight.has("interview") and _moves(sight):
         return None
+    if sight.familiar and not sight.answers and not _speaks_of_candidature(sight):
+        return None  # A friend's news.
     if not (_of_the_job(sight) or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
@@ -259,7 +262,9 @@ def _gives_up(sight: Sight) -> bool:
         return False
     if wants_else(sight) >= FAIR or (sight.has("interview") and _moves(sight)):
         return False
-    return _of_the_job(sight) or sight.has("the_job", "interview") or (sight.answers and _known(sight))
+    return (
+        _of_the_job(sight) or sight.has("the_job", "interview") or (sight.answers and answers_a_candidate(sight.quoted))
+    )
 
 
 _WORK = (
@@ -555,7 +560,7 @@ def _afterwards(sight: Sight) -> Verdict | None:
 
 def _answers_an_invitation(sight: Sight, *, whole: bool, vague: bool) -> bool:
     """Whether we had been asked about the post, or had asked for a CV, and here is the first application."""
-    if not sight.quoted.strip() or sight.has("applied_before") or _known(sight):
+    if not sight.quoted.strip() or sight.has("applied_before") or answers_a_candidate(sight.quoted):
         return False
     return (whole and (vague or not sight.has("adds"))) or (bool(sight.cvs) and vague and sight.has("the_job"))
 
@@ -623,24 +628,9 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
     return Verdict(Kind.FOLLOW_UP, because) if replaces else None
 
 
-# What we write to somebody who has applied; an offer that we sent out says "candidatures" as well.
-_OUR_ANSWER = re.compile(
-    r"(?:votre|ta|your|ma|mon|my) (?:candidature|dossier|application)|(?:ma|mon|my) (?:cv|lettre)"
-    r"|(?:un|une|l'|l’|the|an|votre|your|cet|notre|d'|d’) ?(?:entretien|interview|audition)\b|manqu|missing|illisible"
-    r"|pas (?:lisible|ouvr)"
-)
-_INVITED = re.compile(r"(?:envoy|adress|transm|depos|parvenir|recevoir|send|submit|si |before)[^.!?\n]{0,40}$")
-
-
-def _known(sight: Sight) -> bool:
-    """Whether what is answered speaks of an application that was made, and not of how to make one."""
-    beneath = fold(sight.quoted[:6000])
-    return any(not _INVITED.search(beneath[: found.start()][-60:]) for found in _OUR_ANSWER.finditer(beneath))
-
-
 def _in_a_thread(sight: Sight, *, whole: bool) -> Verdict | None:
     """An answer to a mail of ours without words that tell: its pieces and what it answers do."""
-    known = _known(sight)
+    known = answers_a_candidate(sight.quoted)
     if whole and (sight.has("applies") or not (known or sight.message.in_reply_to)):
         return None
     if sight.papers and not known and sight.quoted.strip() and declares(sight, "applies") and not sight.has("adds"):
@@ -683,7 +673,9 @@ def _of_another(sight: Sight) -> Verdict | None:
 def _question(sight: Sight) -> Verdict | None:
     """A question about the post, where nobody applies yet."""
     asks = _asks_about_the_post(sight)
-    if not asks or sight.papers or (sight.has("internship") and sight.for_oneself):
+    hesitates = sight.has("later") and not declares(sight, "applies")
+    came = any(piece.is_paper for piece in (sight.attached if hesitates else sight.pieces))
+    if not asks or came or (sight.has("internship") and sight.for_oneself):
         return None
     if sight.has("any_work") and sight.for_oneself and not sight.question and wants_work(sight) >= STRONG:
         return None
