@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -83,6 +83,8 @@ def _lies_in(account: Account, folder: str, act: sa.Row[Any]) -> bool:
     mailbox = account.mailbox
     if mailbox.find(folder, act.mail_id or ""):
         return True
+    from email import policy  # noqa: PLC0415 - loads a parser, where a draft was edited or sent
+
     made = message_from_bytes(act.octets or b"", policy=policy.default)
     reference = str(made.get("X-Inbox-Agent-Ref", ""))
     if reference and mailbox.find_fields(folder, {"X-Inbox-Agent-Ref": reference}):

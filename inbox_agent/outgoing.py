@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from email import policy
 from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import format_datetime, parseaddr, quote
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from inbox_agent.message import Address
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from email.policy import EmailPolicy
 
 HEADER_CAP = 200  # characters of one unstructured value (reliability.md threat 1)
 MESSAGE_ID_CAP = 250  # characters of one identifier (reliability.md section 2)
@@ -40,7 +40,6 @@ _ADDR_SPEC = re.compile(
 )
 # A display name that needs no quotes (RFC 5322 3.2.3, atoms).
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
-_SMTP = policy.SMTP.clone(cte_type="7bit")
 _MIME = frozenset({"content-type", "content-transfer-encoding", "mime-version"})
 
 
@@ -52,6 +51,14 @@ class Outgoing:
     recipient: str
     message_id: str
     octets: bytes
+
+
+@cache
+def _policies() -> tuple[EmailPolicy[EmailMessage], EmailPolicy[EmailMessage]]:
+    """That of what is sent, and that of what is read back. They load a parser that a service at rest does without."""
+    from email import policy  # noqa: PLC0415 - see above
+
+    return policy.SMTP.clone(cte_type="7bit"), policy.default
 
 
 class HeaderMismatchError(RuntimeError):
@@ -95,7 +102,8 @@ def compose(
     back to exactly the fields meant.
     """
     meant = [(name, _value(value)) for name, value in headers]
-    message = EmailMessage(policy=_SMTP)
+    smtp, _ = _policies()
+    message = EmailMessage(policy=smtp)
     message.set_content(text, charset="utf-8", cte="quoted-printable", params={"format": "flowed"} if flowed else None)
     if html is not None:
         message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
@@ -156,7 +164,8 @@ def _address_field(name: str, address: Address) -> bytes:
 def _verify(octets: bytes, meant: Sequence[tuple[str, str | Address]]) -> None:
     """Compare what a receiver will read with what was meant, field by field."""
     fields = octets.partition(b"\r\n\r\n")[0]
-    found = list(BytesParser(policy=policy.default).parsebytes(fields, headersonly=True).raw_items())
+    _, default = _policies()
+    found = list(BytesParser(policy=default).parsebytes(fields, headersonly=True).raw_items())
     ours = len(meant)
     names = [name.lower() for name, _ in found]
     more = [name for name, _ in found[ours:]]
@@ -175,6 +184,7 @@ def _says(name: str, raw: str, meant: str | Address) -> bool:
     if isinstance(meant, str):
         if raw == meant and "=?" not in raw:
             return True
-        return str(policy.default.header_fetch_parse(name, raw)) == meant
+        _, default = _policies()
+        return str(default.header_fetch_parse(name, raw)) == meant
     phrase, addr_spec = parseaddr(raw)
     return (str(make_header(decode_header(phrase))), addr_spec) == (meant.name, meant.addr_spec)

@@ -17,9 +17,7 @@ import sqlalchemy as sa
 
 from inbox_agent.archive import offer_folder
 from inbox_agent.decision import ActKind, ActState
-from inbox_agent.listing import SPONTANEOUS, offer_states
 from inbox_agent.schema import acts, applications, documents, events, facts, messages, threads
-from inbox_agent.survey import application_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +176,9 @@ def _plain(row: sa.Row[Any]) -> dict[str, Any]:
 
 
 def _write_register(installation: Installation, offer: str | None) -> None:
-    from inbox_agent.register import Register, render_register  # noqa: PLC0415 - xlsxwriter loads only to write
+    from inbox_agent.listing import SPONTANEOUS  # noqa: PLC0415 - loads only to write
+    from inbox_agent.register import Register, render_register  # noqa: PLC0415 - the same, xlsxwriter with it
+    from inbox_agent.survey import application_rows  # noqa: PLC0415 - the same
 
     with installation.journal.snapshot() as connection:
         condition = applications.c.offer.is_(None) if offer is None else applications.c.offer == offer
@@ -191,6 +191,8 @@ def _write_register(installation: Installation, offer: str | None) -> None:
 
 def _write_board(installation: Installation) -> None:
     from inbox_agent.board import Board, render_board  # noqa: PLC0415 - loads only to write
+    from inbox_agent.listing import offer_states  # noqa: PLC0415 - the same
+    from inbox_agent.survey import application_rows  # noqa: PLC0415 - the same
 
     with installation.journal.snapshot() as connection:
         rows = application_rows(connection, installation.zone)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from inbox_agent.decision import Act, ActKind
-from inbox_agent.digest import Digest, html, render_digest
 from inbox_agent.schema import digests
-from inbox_agent.survey import Span, digest_view, span_of_day
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from inbox_agent.digest import Digest
     from inbox_agent.installation import Installation
 
 _log = logging.getLogger(__name__)
@@ -33,6 +32,8 @@ def send_due_digest(installation: Installation) -> bool:
         if connection.scalar(sa.select(digests.c.day).where(digests.c.day == due.date().isoformat())):
             return False
         before = connection.scalar(sa.select(sa.func.max(digests.c.until)))
+    from inbox_agent.survey import Span, digest_view  # noqa: PLC0415 - once a day
+
     start = datetime.fromisoformat(before) if before else installation.journal.installed_at()
     view = digest_view(installation, due.date(), Span(start, installation.clock.now()))
     if view.empty and not installation.config.digest.heartbeat:
@@ -53,12 +54,17 @@ def last_due(installation: Installation) -> datetime | None:
 
 def preview(installation: Installation, day: date, path: Path) -> Digest:
     """The digest of any day as an HTML file; nothing is sent or written down."""
+    from inbox_agent.digest import html  # noqa: PLC0415 - asked for by a person
+    from inbox_agent.survey import digest_view, span_of_day  # noqa: PLC0415 - the same
+
     view = digest_view(installation, day, span_of_day(installation, day))
     path.write_text(html(view, installation.stationery.templates), encoding="utf-8")
     return view
 
 
 def _mails(installation: Installation, view: Digest) -> tuple[Act, ...]:
+    from inbox_agent.digest import render_digest  # noqa: PLC0415 - once a day
+
     stationery = installation.stationery
     acts = []
     for number, recipient in enumerate(installation.config.digest.to):
