@@ -36,7 +36,6 @@ ABOVE_CAREER, BELOW_CAREER = 12, 3  # lines before the first and after the last 
 FORM_SECTIONS = 3  # sections of a CV that make its form plain.
 FEW_SIGNS = 4  # with fewer signs of a CV nothing can be told apart.
 BRIEF_WORDS = 80  # words; a CV that is shorter shows less of everything, a letter without manners is none.
-LONG_PAGES, LONG_WORDS = 8, 3000  # an academic CV has eight pages; reports and theses have more.
 LEAST_ARGUMENT = 6  # words of a sentence that can put something forward.
 LONG_SENTENCE = 30  # words; a longer one says more than its polite turn.
 GREETING_WORDS, SIGNATURE_WORDS, SIGNED_WITHIN = 8, 4, 2  # words of such lines, lines below a letter
@@ -48,7 +47,6 @@ NAME_LETTERS = 3  # of a name that is looked for in an address
 TOLD = 0.5  # a date in a sentence counts half of one in a line of its own.
 PHONE_DIGITS = 9  # a telephone number has nine and more.
 OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
-OF_ONESELF = 0.2  # what is left of the weight of "elle" against a CV where she can be reached
 MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
 ARGUED_AT_LEAST = 0.15  # of the weight of arguments
 BY_A_LANDLINE = 0.7  # a number that a firm may have
@@ -249,14 +247,10 @@ def _cv_score(part: Passage, sight: _Sight, look: _Look, rules: DocumentRules, *
     headings = _headings(part, rules.headings)
     career = _career(part, [at for at, _, _ in headings])
     evidence = [*_sections(headings, rules)]
-    evidence += [
-        finding.evidence("cv", finding.mark.cv)
-        for finding in _findings(sight.possible.cv, part)
-        if whole or finding.mark.name != "letter_manners"  # Beside a letter they are that letter's.
-    ]
+    evidence += [finding.evidence("cv", finding.mark.cv) for finding in _findings(sight.possible.cv, part)]
     speech = _Speech.of(part, headings, evidence)
     evidence += [
-        _weigh("cv", shape, *_cv_shape(shape.name, part, look, speech, rules))
+        _weigh("cv", shape, *_cv_shape(shape.name, part, speech, rules))
         for shape in scale.shapes
         if shape.name not in _ASIDES and (whole or shape.name != "identity")
     ]
@@ -294,7 +288,7 @@ class _Speech:
         i = part.persons.i - sum([part.lines[at].i for at in headed | own])
         you = part.persons.you - sum([part.lines[at].you for at in headed | own])
         personal = bool(i or own) or any(item.test == "cv_person" for item in evidence)
-        addressed = you > 1 or any(item.test == "cv_letter_manners" for item in evidence)
+        addressed = you > 1
         addresses = _addresses(part)
         contacts = tuple(_contacts(part, addresses))
         people = frozenset(" ".join(line.tokens[:2]) for line in part.lines if _opens_with_a_person(line))
@@ -369,13 +363,6 @@ def _looks_like_a_name(raw: str) -> bool:
     """Whether a line could open with a rare name: two capitalised words."""
     tokens = _AFTER_NAME.split(raw)[0].split()[:2]
     return len(tokens) == len(("first", "last")) and all(token[0].isupper() for token in tokens)
-
-
-def _tells_of_its_owner(part: Passage) -> bool:
-    """Whether who is named in sentences is one person, who can be reached there: "Claire Mounier", claire.mounier@."""
-    addresses = {found.partition("@")[0] for found in _addresses(part)[1]}
-    named = {fold(name) for line in part.lines for name in _persons_in(line.raw)}
-    return len(addresses) == 1 and len(named) == 1 and named.pop().split()[1] in addresses.pop()
 
 
 def _nobody(part: Passage, speech: _Speech) -> float:
@@ -519,7 +506,7 @@ def _side_by_side(line: Line, words: list[str], headings: Headings) -> list[tupl
     return []
 
 
-def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech, rules: DocumentRules) -> tuple[float, str]:
+def _cv_shape(name: str, part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[float, str]:
     """The measure of one test of form, and what to show for it."""
     match name:
         case "dated_lines":
@@ -537,8 +524,6 @@ def _cv_shape(name: str, part: Passage, look: _Look, speech: _Speech, rules: Doc
             return len(asked), _quote(asked)
         case "brevity":
             return max(0.0, 1 - part.count / BRIEF_WORDS), f"{part.count} words"
-        case "very_long":
-            return _length_beyond(part, look)
         case _:
             return _whose(name, part, speech, rules)
 
@@ -559,9 +544,6 @@ def _whose(name: str, part: Passage, speech: _Speech, rules: DocumentRules) -> t
             return len(speech.own_headings), _quote(speech.own_headings)
         case "we":
             return _per_hundred(part.persons.we, part, "nous")
-        case "third_person":
-            measure, found = _per_hundred(max(part.persons.third - 1 - speech.i, 0), part, "il, elle")
-            return measure * (OF_ONESELF if _tells_of_its_owner(part) else 1), found
         case "several_people":
             return max(0, speech.many - OWN_ADDRESSES), f"{speech.many} names, telephone numbers or addresses"
         case _:
@@ -632,7 +614,7 @@ def _letter_score(passage: Passage, span: tuple[int, int], sight: _Sight, look: 
     manners = _findings(sight.possible.letter, part)
     evidence = [finding.evidence("letter", finding.mark.letter) for finding in manners]
     evidence += [
-        _weigh("letter", shape, *_letter_shape(shape.name, core, part, look, rules))
+        _weigh("letter", shape, *_letter_shape(shape.name, core, part, rules))
         for shape in scale.shapes
         if shape.name not in {"framed", "purposeless", "addressed_to_nobody"}
     ]
@@ -710,17 +692,13 @@ def _lacks(scale: Scale, evidence: list[Evidence], core: Passage, look: _Look) -
             yield _weigh("letter", shape, measure, "no salutation, no formula, no object")
 
 
-def _letter_shape(  # noqa: C901 a table in words
-    name: str, core: Passage, part: Passage, look: _Look, rules: DocumentRules
-) -> tuple[float, str]:
-    i, you, we, third = core.persons
+def _letter_shape(name: str, core: Passage, part: Passage, rules: DocumentRules) -> tuple[float, str]:
+    i, you, _, third = core.persons
     match name:
         case "first_person":
             return _per_hundred(i, core, "je")
         case "second_person":
             return _per_hundred(you, core, "vous")
-        case "we_more_than_i":
-            return _more_than_i(we, i, "nous")
         case "third_person":
             return _more_than_i(third, i, "il, elle")
         case "you_more_than_i":
@@ -736,11 +714,9 @@ def _letter_shape(  # noqa: C901 a table in words
             return _of_another(core)
         case "shown":
             return _shown(part)
-        case "argument":
+        case _:
             words = _argument_words(core, rules)
             return words, f"{words} words that put something forward"
-        case _:
-            return _length_beyond(core, look)
 
 
 def _shown(part: Passage) -> tuple[float, str]:
@@ -876,11 +852,6 @@ def _weigh(scale: str, shape: Shape, measure: float, found: str) -> Evidence:
 
 def _per_hundred(count: int, passage: Passage, shown: str) -> tuple[float, str]:
     return 100 * count / max(passage.count, 1), f"“{shown}” {count} times in {passage.count} words"
-
-
-def _length_beyond(passage: Passage, look: _Look) -> tuple[float, str]:
-    beyond = max((look.pages or 1) / LONG_PAGES - 1, passage.count / LONG_WORDS - 1, 0.0)
-    return beyond, f"{look.pages or '?'} pages, {passage.count} words"
 
 
 def _blanks(part: Passage) -> tuple[float, str]:

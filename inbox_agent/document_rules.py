@@ -56,7 +56,6 @@ SHAPES_OF_CV = (
     "first_person",
     "second_person",
     "we",
-    "third_person",
     "identity",
     "own_headings",
     "questions",
@@ -64,12 +63,10 @@ SHAPES_OF_CV = (
     "several_people",
     "blanks",
     "brevity",
-    "very_long",
 )
 SHAPES_OF_LETTER = (
     "first_person",
     "second_person",
-    "we_more_than_i",
     "third_person",
     "you_more_than_i",
     "purposeless",
@@ -81,7 +78,6 @@ SHAPES_OF_LETTER = (
     "of_another",
     "shown",
     "argument",
-    "very_long",
 )
 
 

@@ -321,7 +321,7 @@ def test_a_letter_about_the_application_of_another_is_none():
 
 def test_a_thesis_is_a_heading_in_a_cv_and_the_title_of_another_paper():
     assert judge(CV.replace("Langues\n", "Thèse\nLes soins la nuit, 2015\nLangues\n")).kind is DocumentKind.CV
-    assert "other_official_title" in reasons_of(judge("Thèse de doctorat\n" + CV))
+    assert "other_title" in reasons_of(judge("Thèse de doctorat\n" + CV))
 
 
 def test_a_kind_of_form_is_nobodys_name():
