@@ -92,7 +92,7 @@ class Phrase:
     words: str
     squeezed: str
     key: str | None
-    others: frozenset[str]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class Marks:
     """
 
     groups: tuple[tuple[Mark, ...], ...]
-    keyed: dict[str, tuple[tuple[int, int, int, frozenset[str]], ...]]
+    keyed: dict[str, tuple[tuple[int, int, int, tuple[str, ...]], ...]]
     keyless: tuple[tuple[int, int, int], ...]
 
     @classmethod
     def of(cls, *groups: tuple[Mark, ...]) -> Marks:
         """With the places of their phrases."""
-        keyed: dict[str, list[tuple[int, int, int, frozenset[str]]]] = {}
+        keyed: dict[str, list[tuple[int, int, int, tuple[str, ...]]]] = {}
         keyless: list[tuple[int, int, int]] = []
         for group, marks in enumerate(groups):
             for number, mark in enumerate(marks):
@@ -158,8 +158,9 @@ class Marks:
         if passage.glued:
             return Possible(*([(mark, list(mark.phrases)) for mark in marks] for marks in self.groups))
         places, distinct = [*self.keyless], passage.distinct
+        holds = distinct.issuperset
         for key in self.keyed.keys() & distinct:
-            places += [(group, number, at) for group, number, at, others in self.keyed[key] if others <= distinct]
+            places += [(group, number, at) for group, number, at, others in self.keyed[key] if holds(others)]
         found: tuple[dict[int, list[Phrase]], ...] = tuple({} for _ in self.groups)
         for group, number, at in sorted(places):
             found[group].setdefault(number, []).append(self.groups[group][number].phrases[at])
@@ -402,7 +403,7 @@ def _phrase(text: str) -> Phrase:
         words = words.rstrip(" ")
         whole = whole[:-1]
     key = max(whole, key=len, default=None)
-    return Phrase(text.removesuffix("*"), words, squeeze(words), key, frozenset(whole) - {key})
+    return Phrase(text.removesuffix("*"), words, squeeze(words), key, tuple(word for word in whole if word != key))
 
 
 def _rules(top: _Table) -> DocumentRules:

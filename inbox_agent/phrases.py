@@ -173,12 +173,18 @@ class PhraseBook:
     @cached_property
     def _one_letter_less(self) -> dict[str, tuple[str, ...]]:
         """The words of the vocabulary by what is left of them when one letter is missing."""
-        less: dict[str, set[str]] = {}
+        less: dict[str, tuple[str, ...]] = {}
         for word in self._vocabulary:
             if len(word) >= _SHORTEST_CORRECTED:
-                for at in range(len(word)):
-                    less.setdefault(word[:at] + word[at + 1 :], set()).add(word)
-        return {shorter: tuple(words) for shorter, words in less.items()}
+                alone = (word,)
+                for shorter in {word[:at] + word[at + 1 :] for at in range(len(word))}:
+                    others = less.get(shorter)
+                    less[shorter] = alone if others is None else others + alone
+        return less
+
+    def prepare(self) -> None:
+        """Make now what is made for the first word that may be misspelt: 3 MB that forked processes then share."""
+        _ = self._one_letter_less
 
     def _look_up(self, word: str) -> tuple[str, tuple[_Phrase, ...]]:
         known = self._known.get(word)

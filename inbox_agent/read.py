@@ -255,6 +255,7 @@ def main() -> None:
         tuple(Offer.from_json(offer) for offer in settings["offers"]),
         Staff(frozenset(settings["addresses"]), frozenset(settings["domains"])),
     )
+    loaded.rules.recognition.book.prepare()
     for name in ("lxml.etree", "pypdfium2"):
         importlib.import_module(name)
     prepare()
