@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from inbox_agent import cycle, fetch, outbox
+from inbox_agent import cycle, fetch, outbox, publish, rebuild_apart
 from inbox_agent.decision import Act, ActKind, ActState
-from inbox_agent.errors import TryAgainError
+from inbox_agent.errors import FileStoreError, TryAgainError
 from inbox_agent.journal import MAX_ATTEMPTS
 
 from association import DIRECTRICE, association, candidature
@@ -111,3 +111,27 @@ def test_our_own_digest_in_the_mailbox_is_no_message_to_account_for(villes):
     villes.run_pass()
     after = villes.journal.ledger()
     assert (after.messages, after.left) == (before.messages + 1, before.left + 1)
+
+
+def test_register_and_board_of_many_applications_are_written_by_a_process_of_their_own(villes, monkeypatch):
+    monkeypatch.setattr(publish, "_MANY", 1)
+    monkeypatch.setattr(publish, "rebuild", None)  # Not here.
+    villes.deliver(candidature("Jeanne Dupont"))
+
+    villes.run_pass()
+
+    assert "Dupont" in (villes.archive / "index.html").read_text(encoding="utf-8")
+    assert len(list(villes.archive.glob("*/suivi.xlsx"))) == 1
+
+
+def test_a_rebuild_that_fails_elsewhere_is_told_and_made_by_the_next_pass(villes, monkeypatch):
+    villes.deliver(candidature("Jeanne Dupont"))
+    with monkeypatch.context() as broken:
+        broken.setattr(publish, "_MANY", 1)
+        broken.setattr(rebuild_apart, "_COMMAND", ("/bin/sh", "-c", "echo the archive is full >&2; exit 1"))
+        with pytest.raises(FileStoreError, match="the archive is full"):
+            villes.run_pass()
+
+    villes.run_pass()
+
+    assert "Dupont" in (villes.archive / "index.html").read_text(encoding="utf-8")
