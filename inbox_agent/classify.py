@@ -49,7 +49,7 @@ PHONE_DIGITS = 9  # a telephone number has nine and more.
 OWN_ADDRESSES = 3  # numbers or addresses of one person, or of one and a referee; more are a directory.
 MONOLOGUE = 0.25  # what is left of the weight of "je" against a CV where nobody is spoken to.
 ARGUED_AT_LEAST = 0.15  # of the weight of arguments
-BY_A_LANDLINE = 0.7  # a number that a firm may have
+BY_A_LANDLINE, BY_AGE = 0.7, 0.7  # a number that a firm may have; portraits of people tell an age
 SHOWN = 4  # findings quoted in one piece of evidence.
 SLIGHT = 0.05  # a weight below it is not worth a line of evidence.
 NAME_OF_A_SCAN = 2.5  # times the weight of a name, since a page is seldom read without faults
@@ -316,9 +316,10 @@ def _identity(part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[flo
     name = next((line.raw for line in edges if _opens_with_a_person(line) or _bears_the_name(line, part)), None)
     guess = edges[0].raw if _looks_like_a_name(edges[0].raw) and not _in_titles(edges[0], rules) else None
     own = [found for line in edges for found in (*_MOBILE.findall(line.plain), *_EMAIL.findall(line.plain))]
-    reached = any(not _OFFICE.match(found) for found in own) or any(age_in(line.plain) for line in edges)
-    if reached and (name or guess):
+    if any(not _OFFICE.match(found) for found in own) and (name or guess):
         return 1.0, f"{name or guess}, and how to reach them"
+    if any(age_in(line.plain) for line in edges) and (name or guess):
+        return BY_AGE, f"{name or guess}, and an age"
     if name and any(_PHONE.search(line.plain) and not _OFFICE.match(line.plain) for line in edges):
         return BY_A_LANDLINE, f"{name}, and a telephone"
     return (NAME_ALONE, name) if name else (0, "")
