@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import unicodedata
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -345,7 +346,7 @@ def candidature(
     headers: dict[str, str] | None = None,
 ) -> bytes:
     """A mail of a candidate. `answers` is the Message-ID it replies to."""
-    address = address or f"{making_address(name)}@example.org"
+    address = address or f"{address_of(name)}@example.org"
     names = {"cv": "CV.pdf", "letter": "Lettre de motivation.pdf"}
     files = [(names[kind], paper(kind, name, address, trade)) for kind in bring]
     said = text or f"Bonjour,\n\nVeuillez trouver ma candidature ci-jointe.\n\nCordialement,\n{name}\n"
@@ -362,9 +363,7 @@ def candidature(
     )
 
 
-def making_address(name: str) -> str:
+def address_of(name: str) -> str:
     """`jeanne.dupont` of "Jeanne Dupont"."""
-    import unicodedata  # noqa: PLC0415 - used here alone
-
     plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     return re.sub(r"[^a-z]+", ".", plain.lower())

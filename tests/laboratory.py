@@ -189,7 +189,6 @@ class Laboratory:
     organisation: str = DIRECTOR
     submission: str = 'tls = "none"'
     delivered: list[Mail] = field(default_factory=list)
-    written_off: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.user = self.user or f"lab{next(_USERS)}-{self.folder.name}@fresh.test"

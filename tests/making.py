@@ -1,13 +1,15 @@
 """Octets of documents and mails for tests, made on the spot: nothing here is read by the package.
 
-Every function takes what a test wants to say and gives octets. PDF text is drawn with DejaVu or Helvetica by
-reportlab, so accents are real ones; a scan is a picture of the same text.
+Every function takes what a test wants to say and gives octets. PDF text is drawn with Helvetica by reportlab, so
+accents are real ones; a scan is a picture of the same text.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
@@ -334,8 +336,6 @@ def eml(
 
 
 def _enclose(message: EmailMessage, octets: bytes) -> None:
-    from email import message_from_bytes, policy  # noqa: PLC0415 rarely needed
-
     message.add_attachment(message_from_bytes(octets, policy=policy.default))
 
 
@@ -348,8 +348,6 @@ def compound(streams: Mapping[str, Streams]) -> bytes:
     Small streams are padded to 4 kB with NUL, so that no mini stream is needed; the size told is the true one where
     it is larger.
     """
-    import struct  # noqa: PLC0415 rarely needed
-
     sector, free, end = 512, 0xFFFFFFFF, 0xFFFFFFFE
     chains: list[bytes] = []
     fat: list[int] = []
@@ -393,8 +391,6 @@ def compound(streams: Mapping[str, Streams]) -> bytes:
 
 
 def _entry(name: str, kind: int, *, child: int, right: int, start: int, size: int) -> bytes:
-    import struct  # noqa: PLC0415 rarely needed
-
     encoded = name.encode("utf-16-le") + b"\0\0"
     return struct.pack(
         "<64sHBBIII16sIQQIQ", encoded, len(encoded), kind, 1, 0xFFFFFFFF, right, child, b"", 0, 0, 0, start, size
@@ -403,8 +399,6 @@ def _entry(name: str, kind: int, *, child: int, right: int, start: int, size: in
 
 def doc(paragraphs: Sequence[str], *, encrypted: bool = False) -> bytes:
     """A Word 97 document of two pieces, one of 8 bits and one of 16, as far as a reader of its text looks."""
-    import struct  # noqa: PLC0415 rarely needed
-
     first, rest = paragraphs[0] + "\r", "".join(line + "\r" for line in paragraphs[1:])
     text_at, narrow, wide = 0x600, first.encode("cp1252"), rest.encode("utf-16-le")
     wide_at = text_at + len(narrow) + len(narrow) % 2
@@ -431,8 +425,6 @@ def outlook_message(
     """A .msg as Outlook saves it (MS-OXMSG), with the transport headers of mail that came from outside, or without."""
 
     def properties(before: int, texts: Mapping[int, str], binaries: Mapping[int, bytes]) -> dict[str, Streams]:
-        import struct  # noqa: PLC0415 rarely needed
-
         values = {(pid, 0x001F): value.encode("utf-16-le") for pid, value in texts.items()}
         values |= {(pid, 0x0102): value for pid, value in binaries.items()}
         table = b"".join(struct.pack("<HHIII", kind, pid, 6, len(value), 0) for (pid, kind), value in values.items())

@@ -14,8 +14,6 @@ from inbox_agent.offers import OfferFile, load_offers
 from inbox_agent.toml_model import Section, load
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
-# Examples of values that have no default, or none that a line of TOML could say.
-SHOWN_ONLY = {"rules", "templates", "staff", "oauth", "web_prefix", "user", "password", "trusted_authserv_id"}
 
 
 def uncommented(text: str) -> str:

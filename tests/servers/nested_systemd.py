@@ -7,6 +7,7 @@ the machine's controllers are those of cgroup v1: MemoryMax=, TasksMax=.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -54,8 +55,6 @@ class NestedSystemd:
         """The journal of a unit and what systemd says of it, one line each: priority, then text."""
         fields = ("journalctl", "--quiet", "--no-pager", "-u", unit, "-o", "json", "--output-fields=PRIORITY,MESSAGE")
         rows = self.run(*fields).stdout
-        import json  # noqa: PLC0415 - only here
-
         lines = [json.loads(row) for row in rows.splitlines()]
         return "\n".join(f"{line.get('PRIORITY', '?')} {line['MESSAGE']}" for line in lines)
 
