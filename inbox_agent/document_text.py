@@ -308,7 +308,7 @@ def squeeze(words: str) -> str:
     return words.replace(" ", "")
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=8_000)
 def stem(word: str) -> str:
     """A word without the endings that number, gender and haste change: professionnelles, professionnel."""
     word = word.rstrip("s").rstrip("e")

@@ -202,15 +202,15 @@ def _by_reference(
     offer: Offer, texts: tuple[tuple[str, str, float], ...], rules: RecognitionRules
 ) -> tuple[float, Evidence]:
     weight = rules.weights["offer_reference"]
+    folded = [(place, fold(text)) for place, text, _ in texts]
     for wanted in (offer.reference, offer.id):
         if not wanted:
             continue
         pieces, pattern = _reference(wanted)
         if pattern is None:
             continue
-        for place, text, _ in texts:
-            folded = fold(text)
-            if all(piece in folded for piece in pieces) and pattern.search(folded):
+        for place, text in folded:
+            if all(piece in text for piece in pieces) and pattern.search(text):
                 return weight, Evidence("offer_reference", f"référence {wanted} ({place})", weight)
     return 0.0, Evidence("offer_reference", "", 0.0)
 
@@ -296,7 +296,10 @@ def _share(wanted: tuple[str, ...], text: str) -> float:
 def _window(wanted: tuple[str, ...], text: str) -> bool:
     """Whether the wanted words stand close together, the first of them first."""
     places = _places(text)
-    if not wanted or any(word not in places for word in wanted):
+    for word in wanted:
+        if word not in places:
+            return False
+    if not wanted:
         return False
     span = len(wanted) + 3
     return any(

@@ -258,11 +258,12 @@ def name_of(display: str, addr_spec: str = "", no_names: Collection[str] = ()) -
     if comma and _is_name(surname, no_names) and _is_name(given, no_names) and "," not in given:
         return PersonName(well_cased(given.strip()), well_cased(surname.strip()))
     words = [word for word in _IN_BRACKETS.sub(" ", display).split() if fold(word.rstrip(".")) not in _TITLES]
-    if any(fold(word) in ("et", "and") for word in words):
-        return None  # Two people.
-    if not _FEWEST <= len(words) <= _MOST or not all(_WORD.fullmatch(word) for word in words):
+    if not _FEWEST <= len(words) <= _MOST or not all(map(_WORD.fullmatch, words)):
         return None
-    if any(fold(word) in no_names and fold(word) not in _PARTICLES for word in words):
+    folded = [fold(word) for word in words]
+    if "et" in folded or "and" in folded:
+        return None  # Two people.
+    if any(word in no_names and word not in _PARTICLES for word in folded):
         return None
     return _split(words, addr_spec)
 

@@ -25,6 +25,7 @@ _INCLUSIVE = re.compile(
     r"(?:[·•∙⋅‧.](?<=[^\W\d_].)(?:e|es|ne|nes|le|trice|rice|euse|se|s)\b)+"
     r"|\((?<=[^\W\d_]\()(?:e|es|ne|le|s|trice|rice|euse|se)\)"
 )
+_MAY_COMBINE = re.compile("[\u0483-\u1fff\u20d0-\U0010ffff]")  # where the others are
 _APOSTROPHES = re.compile(r"['’-]")
 _ACCENTS = re.compile("[\u0300-\u034e\u0350-\u036f]+")  # combining, as nearly all accents are; U+034F is no accent
 _URL = re.compile(r"\b(?:https?://|www\.)[^\s<>\"]{1,2000}", re.IGNORECASE)  # its "?" asks nothing.
@@ -89,14 +90,26 @@ class _Phrase:
     wanted: frozenset[str] | None
 
 
-@lru_cache(maxsize=20_000)
-def fold(word: str) -> str:
+def fold(text: str) -> str:
     """Lower case, no accents: "Médiathèque" becomes "mediatheque", "Œuvre" "oeuvre"."""
-    plain = word.casefold().replace("œ", "oe").replace("æ", "ae")
+    return _folded_word(text) if len(text) <= _WORD_MAX else _folded_text(text)
+
+
+_WORD_MAX = 60  # characters; what is longer is a text, and goes when its message does
+
+
+def _folded(text: str) -> str:
+    plain = text.casefold().replace("œ", "oe").replace("æ", "ae")
     if plain.isascii():
         return plain
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain))
-    return plain if plain.isascii() else "".join([letter for letter in plain if not unicodedata.combining(letter)])
+    if plain.isascii() or not _MAY_COMBINE.search(plain):
+        return plain
+    return "".join([letter for letter in plain if not unicodedata.combining(letter)])
+
+
+_folded_word = lru_cache(maxsize=8_000)(_folded)
+_folded_text = lru_cache(maxsize=32)(_folded)
 
 
 def _blank(found: re.Match[str]) -> str:
