@@ -949,6 +949,7 @@ def _kind_by_look(passage: Passage, look: _Look, rules: DocumentRules) -> tuple[
         not generic
         and len(tokens) in NAMED_LIKE_A_PERSON
         and all(token.isalpha() and len(token) > 1 for token in tokens)
+        and (SMALL_WORDS.isdisjoint(tokens) or not GIVEN_NAMES.isdisjoint(tokens))
     )
     picture = look.media_type.startswith("image/")
     if personal and not picture and (look.pages or 1) <= PAGES_OF_A_CV and look.state is not DocumentState.EMPTY:
