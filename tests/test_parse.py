@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from inbox_agent.clean import clean_line, clean_text, decode
+from inbox_agent.clean import clean_line, clean_text, decode, normal
 from inbox_agent.fields import addresses, decode_words, identifiers, moment, parameters, received_moment
 from inbox_agent.html_text import html_text
 from inbox_agent.message import Address, Message
@@ -485,3 +485,11 @@ def test_what_makes_other_parsers_hang_is_read_at_once(octets: bytes) -> None:
     begun = time.process_time()
     _sound(parse(octets))
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+def test_what_a_normal_form_would_change_is_not_left_alone(form) -> None:
+    letters = [chr(code) for code in (*range(0x3400), *range(0xF900, 0x10000), 0x1D400, 0x1E000)]
+    assert [
+        letter for letter in letters if normal("e" + letter, form) != unicodedata.normalize(form, "e" + letter)
+    ] == []
