@@ -527,11 +527,13 @@ def worker(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
 
     Until SIGTERM. It decides and does nothing.
     """
-    from inbox_agent.logs import start_logging  # noqa: PLC0415 - slow to import
+    from inbox_agent.config import config_path, load_config  # noqa: PLC0415 - slow to import
+    from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
     from inbox_agent.worker import serve  # noqa: PLC0415 - the same
 
     start_logging(verbose=verbose)
-    serve(_config(config))
+    file = config_path(config)
+    serve(load_config(file), file)
 
 
 # Adds its commands to `app`.

@@ -41,20 +41,20 @@ def queue_of(rules: Path, offers: Sequence[Offer], staff: Staff) -> str:
     return f"read-{digest.hexdigest()[:16]}"
 
 
-def serve(config: Config) -> None:
-    """Read until SIGTERM. Raises ConfigError, StoreError."""
+def serve(config: Config, file: Path) -> None:
+    """Read until SIGTERM; `file` is where that configuration stands. Raises ConfigError, StoreError."""
     from inbox_agent.installation import child_readers, staff_of  # noqa: PLC0415 - slow to import
     from inbox_agent.offers import load_offers  # noqa: PLC0415 - the same
 
     if not config.store_url.startswith("postgresql"):
-        fault = Fault("config", "store.url", "a worker needs a store on PostgreSQL", "Set store.url.")
+        fault = Fault(str(file), "store.url", "a worker needs a store on PostgreSQL", "Set store.url.")
         raise ConfigError((fault,))
     try:
         import procrastinate  # noqa: PLC0415 - an extra
 
         from inbox_agent.adapters import queued_readers as queued  # noqa: PLC0415 - the same
     except ImportError:
-        fault = Fault("config", "store.url", "a worker needs more programs", "Install inbox-agent[scale].")
+        fault = Fault(str(file), "store.url", "a worker needs more programs", "Install inbox-agent[scale].")
         raise ConfigError((fault,)) from None
     offers = load_offers(config.rules_folder)
     staff = staff_of(config, offers)

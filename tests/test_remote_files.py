@@ -236,6 +236,22 @@ def test_a_bucket_that_refuses_our_keys_is_told_and_nothing_is_lost(association,
     assert filed(at(url)) == delivered
 
 
+def test_a_changed_secret_of_a_bucket_is_used_after_a_refusal_without_a_restart(s3):
+    secrets = iter(["old", "new", "new"])
+    files = remote_files(s3.fresh(), USER, lambda: next(secrets))
+    s3.refuse_strangers()
+    try:
+        with pytest.raises(FileStoreError):
+            files.check()
+    finally:
+        s3.allow_strangers()
+
+    credentials = files._fs.s3._request_signer._credentials
+    assert (credentials.access_key, credentials.secret_key) == (USER, "new")
+    files.check()
+    files.close()
+
+
 def until(true, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not true():

@@ -32,7 +32,7 @@ import sys
 from pathlib import Path
 from inbox_agent.config import load_config
 from inbox_agent.worker import serve
-serve(load_config(Path(sys.argv[1])))
+serve(load_config(Path(sys.argv[1])), Path(sys.argv[1]))
 """
 
 

@@ -66,7 +66,7 @@ _REMEDIES = {
 def remote_files(url: str, user: str, password: Callable[[], str]) -> WebDavFiles | S3Files:
     """The archive that `url` names: webdavs://HOST/PATH, s3://BUCKET/PREFIX?endpoint=https://HOST&region=NAME.
 
-    `password` reads the secret: WebDAV asks again after a refusal, S3 has the one that there was at the start.
+    `password` reads the secret, at the start and again after each refusal.
     Raises FileStoreError for a URL that cannot be used, or when the extra `remote` is not installed.
     """
     parts = urlsplit(url)
@@ -344,8 +344,26 @@ class S3Files(_RemoteFiles):
             use_listings_cache=False,
         )
         fs.retries = 2
+        self._password = password
         self._bucket = parts.netloc
         super().__init__(url, fs, f"{parts.netloc}{parts.path}".rstrip("/"), (OSError, BotoCoreError, ClientError))
+
+    @contextmanager
+    def _translated(self, path: PurePosixPath) -> Iterator[None]:
+        """As for both; where we are refused and the secret has changed, the next try is made with the new one."""
+        try:
+            with super()._translated(path):
+                yield
+        except FileStoreError:
+            self._renew()
+            raise
+
+    def _renew(self) -> None:
+        with suppress(AgentError):  # A secret that cannot be read is told by the next start.
+            secret = self._password() or None
+            if secret != self._fs.secret:
+                self._fs.secret = secret
+                self._fs.connect(refresh=True)
 
     def _create(self, source: Path, path: str) -> None:
         self._fs.put_file(source, path)
