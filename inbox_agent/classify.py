@@ -275,6 +275,7 @@ class _Speech:
     people: frozenset[str]
     many: int  # names, numbers or addresses, whichever are more
     contacts: tuple[str, ...]
+    address: str | None  # where there is one
     personal: bool
     addressed: bool
     works: bool
@@ -291,12 +292,13 @@ class _Speech:
         addressed = you > 1
         addresses = _addresses(part)
         contacts = tuple(_contacts(part, addresses))
+        address = addresses[1][0] if len(set(addresses[1])) == 1 else None
         people = frozenset(" ".join(line.tokens[:2]) for line in part.lines if _opens_with_a_person(line))
         works = any(item.test.startswith(_OF_A_CAREER) for item in evidence)
         works = works or any(line.dated or line.told for line in part.lines)
         many = max(len(people) + 1, *(len(set(found)) for found in addresses))
         own_headings = tuple(part.lines[at].raw for at in sorted(own))
-        return cls(i, you, own_headings, people, many, contacts, personal, addressed, works)
+        return cls(i, you, own_headings, people, many, contacts, address, personal, addressed, works)
 
 
 def _heads_in_own_words(line: Line) -> bool:
@@ -313,7 +315,9 @@ def _identity(part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[flo
     if speech.addressed or len(speech.people) > 1 or not speech.works:
         return 0, ""
     edges = (*part.lines[:TOP_OF_CV], *part.lines[TOP_OF_CV:][-FOOT_OF_CV:])
-    name = next((line.raw for line in edges if _opens_with_a_person(line) or _bears_the_name(line, part)), None)
+    name = next(
+        (line.raw for line in edges if _opens_with_a_person(line) or _bears_the_name(line, speech.address)), None
+    )
     guess = edges[0].raw if _looks_like_a_name(edges[0].raw) and not _in_titles(edges[0], rules) else None
     own = [found for line in edges for found in (*_MOBILE.findall(line.plain), *_EMAIL.findall(line.plain))]
     if any(not _OFFICE.match(found) for found in own) and (name or guess):
@@ -325,12 +329,11 @@ def _identity(part: Passage, speech: _Speech, rules: DocumentRules) -> tuple[flo
     return (NAME_ALONE, name) if name else (0, "")
 
 
-def _bears_the_name(line: Line, part: Passage) -> bool:
-    """Whether a short line holds the words of the one address: "par Hélène Sauvage" of "helene.sauvage@example.org"."""
-    addresses = set(_addresses(part)[1])
-    if len(addresses) != 1 or line.length > GREETING_WORDS or "@" in line.raw:
+def _bears_the_name(line: Line, address: str | None) -> bool:
+    """Whether a short line holds words of the address: "par Hélène Sauvage" of "helene.sauvage@example.org"."""
+    if address is None or line.length > GREETING_WORDS or "@" in line.raw:
         return False
-    owner = addresses.pop().partition("@")[0]
+    owner = address.partition("@")[0]
     return sum(len(word) >= NAME_LETTERS and word in owner for word in line.tokens) > 1
 
 
