@@ -81,10 +81,10 @@ def _read(
             names = package.namelist()
             if open_document and b"encryption-data" in _member(package, "META-INF/manifest.xml", limits):
                 return locked()
-            wanted = [name for pattern in members for name in sorted(names, key=_natural) if pattern.fullmatch(name)]
+            wanted = [name for one in members for name in sorted(filter(one.fullmatch, names), key=_natural)]
             writer = _opendocument_text if open_document else office_text
             texts, notes = _texts(package, wanted[:_MEMBERS_MAX], writer, limits)
-            pictures = [name for name in sorted(names, key=_natural) if name.startswith(media)]
+            pictures = sorted([name for name in names if name.startswith(media)], key=_natural)
             pasted = bool(pictures) and not any(text.strip() for text in texts)
             if pasted:  # A scan, or a photo of the page.
                 texts = [
