@@ -147,8 +147,8 @@ _A_LETTER = 120  # words; who gives up says so in fewer.
 def wants_work(sight: Sight) -> float:
     """How plainly somebody wants to be hired, by words and papers."""
     said = sum(weight for cue, weight in _WANTS.items() if declares(sight, cue))
-    if sight.has("subject_application") and fold(sight.hits["subject_application"].quote) in _BARE_WORDS:
-        said -= _WANTS["subject_application"]  # "CV": it says what came, not why.
+    if sight.has("subject_application") and _only_says_cv(sight):
+        said -= _WANTS["subject_application"]
     length = len(sight.own.split())
     bare = 2.5 if length < _SHORT_NOTE else 1.0 if length < _NOTE else 0.0
     for_work = sight.has("the_job", "subject_application", "applies", "seeks_work")
@@ -161,7 +161,7 @@ def wants_work(sight: Sight) -> float:
 def says_why(sight: Sight) -> bool:
     """Whether something says that papers were sent to be hired: that they came, and of whom they tell, does not."""
     cues = [cue for cue in _WANTS if cue not in ("encloses_papers", "greets_as_candidate", "about_oneself")]
-    if sight.has("subject_application") and fold(sight.hits["subject_application"].quote) in _BARE_WORDS:
+    if sight.has("subject_application") and _only_says_cv(sight):
         cues.remove("subject_application")
     named = sight.trade_in_subject or sight.says_trade or sight.names_offer
     return bool(sight.letters or named) or declares(sight, *cues)
@@ -258,13 +258,13 @@ def _of_an_agency(sight: Sight) -> Verdict | None:
 def _gives_up(sight: Sight) -> bool:
     """Whether somebody who brings nothing and asks nothing says in soft words that he is no candidate any more."""
     short = len(sight.own.split()) < _A_LETTER and not sight.attached and not sight.links
-    if not sight.has("gives_up") or not short or sight.question or sight.institution or not sight.for_oneself:
+    if not sight.has("gives_up") or not short or sight.question or sight.institution:
         return False
     if wants_else(sight) >= FAIR or (sight.has("interview") and _moves(sight)):
         return False
-    return (
-        _of_the_job(sight) or sight.has("the_job", "interview") or (sight.answers and answers_a_candidate(sight.quoted))
-    )
+    if sight.answers and answers_a_candidate(sight.quoted):
+        return True
+    return sight.for_oneself and (_of_the_job(sight) or sight.has("the_job", "interview"))
 
 
 _WORK = (
@@ -780,7 +780,9 @@ def _for_what(sight: Sight) -> Verdict:
         return application
     if not sight.cvs and said_else(sight) >= STRONG and not _names_work(sight):
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
-    if wants >= other + 0.5 and (says_why(sight) or len(sight.own.split()) < _SHORT_NOTE):
+    told = says_why(sight) or len(sight.own.split()) < _SHORT_NOTE
+    at_work = not sight.private_sender and not sight.letters  # From there CVs go out for many ends, with trades named.
+    if wants >= other + 0.5 and told and not (at_work and not _names_job(sight)):
         return application
     because = tuple(cue for cue in _AGAINST if sight.has(cue))
     colleague = sight.familiar and not sight.private_sender
@@ -801,8 +803,18 @@ def _for_what(sight: Sight) -> Verdict:
 
 def _names_work(sight: Sight) -> bool:
     """Whether anything names a job, or says that somebody wants one: a letter alone may be for a seat on a board."""
-    named = sight.has("the_job", "this_offer", "seeks_work", "any_work") or sight.trade_in_subject or sight.says_trade
-    return bool(named or sight.names_offer) or declares(sight, "applies", "spontaneous", "internship")
+    return bool(sight.trade_in_subject or sight.says_trade) or _names_job(sight)
+
+
+def _names_job(sight: Sight) -> bool:
+    named = sight.has("the_job", "this_offer", "seeks_work", "any_work", "internship_words") or sight.names_offer
+    calls_itself_one = sight.has("subject_application") and not _only_says_cv(sight)
+    return named or calls_itself_one or declares(sight, "applies", "spontaneous", "internship")
+
+
+def _only_says_cv(sight: Sight) -> bool:
+    """Whether the subject is "CV": it says what came, not why."""
+    return fold(sight.hits["subject_application"].quote) in _BARE_WORDS
 
 
 def _by_words(sight: Sight) -> Verdict | None:
