@@ -203,7 +203,7 @@ _YEARS = 3  # a career has as many; most mails are not looked at more closely.
 
 def _cv_in_body(text: str, rules: DocumentRules) -> Classified | None:
     """A CV that was pasted into the message, as somebody does who cannot attach a file."""
-    if len(_YEAR.findall(text[:6000])) < _YEARS:
+    if len(_YEAR.findall(text[:6000])) < _YEARS or not _OF_APPLICATIONS.search(fold(text[:6000])):
         return None
     judged = classify(
         text,

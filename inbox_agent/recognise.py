@@ -245,6 +245,8 @@ def _sight(case: _Case) -> Sight:
     pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded), said)
     letter = candidates_part(text) if _writes_for_others(case) else text
     body = letter_in_body(letter, case.rules.documents, forwarded=forwarded, alone=not pieces)
+    if body is not None and body.is_cv and guards.machine_header(case.message) is not None:
+        body = None  # The dates of a delivery report are no career.
     if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
         body = None
     if body is not None:
