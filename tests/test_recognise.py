@@ -403,7 +403,7 @@ def test_not_one_bounce_is_an_application_or_answered():
 def test_a_cv_in_the_body_is_one_of_a_person_and_never_of_a_machine():
     pasted = (
         "Bonjour, je ne sais pas joindre de fichier, voici mon CV.\n\nJEANNE DUPONT\n12 rue des Lilas, 37000 Tours\n"
-        "06 12 23 34 45\nEXPERIENCES\n2018-2023 Chargée de projet, Ville de Tours\n2015-2018 Animatrice, centre social\n"
+        "06 12 23 34 45\nEXPERIENCES\n2018-2023 Chargée de projet, Tours\n2015-2018 Animatrice, centre social\n"
         "FORMATION\n2015 Master Villes et territoires\n2012 Licence de sociologie\nCOMPETENCES\nQGIS, Excel\n"
     )
 
