@@ -150,8 +150,10 @@ def demo(
 def run(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
     """Serve: poll, answer, report once a day, until SIGTERM."""
     from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
+    from inbox_agent.heap import keep_small  # noqa: PLC0415 - the same
     from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
 
+    keep_small()
     start_logging(verbose=verbose)
     with _installation(config) as installation:
         Daemon(installation).run()
@@ -166,8 +168,10 @@ def once(
 ) -> None:
     """One pass over every mailbox, then end."""
     from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
+    from inbox_agent.heap import keep_small  # noqa: PLC0415 - the same
     from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
 
+    keep_small()
     if verbose:
         start_logging(verbose=True)
     with _installation(config) as installation:

@@ -8,7 +8,6 @@ poll is overdue: a thread that hangs, a scheduler that stopped and a poll that a
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -50,7 +49,6 @@ _log = logging.getLogger(__name__)
 
 # Waits between tries to connect. A wrong password is tried more seldom still (refusals.py), an OAuth login too.
 _BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
-_M_ARENA_MAX = -8  # mallopt(3)
 _STAND_BY = 5  # seconds between looks whether another host let a mailbox go
 _OVERDUE_POLLS = 3  # intervals without an ended poll after which the mail thread no longer vouches for itself
 _PURGE_HOUR = 4
@@ -70,12 +68,6 @@ def notify(state: str) -> None:
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.connect("\0" + address[1:] if address.startswith("@") else address)
         channel.sendall(state.encode())
-
-
-def _share_one_heap() -> None:
-    """The C library gives each thread a heap of its own, 1 MB in all: ours take turns at the interpreter anyway."""
-    with suppress(OSError, AttributeError):  # Another C library than glibc.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _watchdog_seconds() -> float:
@@ -166,7 +158,6 @@ class Daemon:
         """Serve until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop.set())
-        _share_one_heap()
         self.prepare()
         scheduler = self._scheduler()
         scheduler.start()
