@@ -121,7 +121,7 @@ _LABELLED = re.compile(
 _LABELLED_GIVEN = re.compile(r"^\W*pr[ée]noms?\s*:\s*(?P<name>\S.{1,40})$", re.IGNORECASE | re.MULTILINE)
 _LABELLED_SURNAME = re.compile(r"^\W*nom(?: de famille)?\s*:\s*(?P<name>\S.{1,40})$", re.IGNORECASE | re.MULTILINE)
 _PASSED_ON = re.compile(
-    r"(?:candidature|cv|profil|dossier|application) (?:de|d['’]|from|of) ?(?:m\.|mme|mlle|mr|monsieur|madame)? ?"
+    r"(?:candidature|cv|profil|dossier|application) (?:de|d['’]|from|of) ?(?P<title>m\.|mme|mlle|mr|monsieur|madame)? ?"
     r"(?P<before>[^\W\d_][^,.:;!?\n(]{3,60})"
     r"|(?P<after>[^\W\d_][^,.:;!?\n(]{3,50}?) "
     r"(?:a postul[ée]|vient de postuler|a r[ée]pondu|souhaite postuler|est int[ée]ress[ée]e?|has applied|applied)",
@@ -479,11 +479,27 @@ def passed_on(text: str, no_names: Collection[str]) -> PersonName | None:
             name = name_of(" ".join(some), "", no_names) if len(some) == count else None
             if (
                 name is not None
-                and _plausible(name, None)
+                and (found["title"] is not None or _plausible(name, None))
                 and all(word[:1].isupper() or fold(word) in _PARTICLES for word in some)
             ):
                 return name
     return None
+
+
+_CHILD = re.compile(
+    r"\b(?i:(?:mon|ma|notre) (?:petite?[ -])?(?:beau-|belle-)?"
+    r"(?:fils|fille|ni[eè]ce|neveu|fr[eè]re|s(?:œ|oe)ur|filleule?)),? "
+    r"(?P<given>[A-ZÀ-Ý][\w'’-]+)(?: (?P<surname>[A-ZÀ-Ý][\w'’-]+))?"
+)
+
+
+def child_of(text: str, writer: PersonName | None) -> PersonName | None:
+    """The child of whom a relative writes, "ma fille Lilou", by the writer's surname where none is said."""
+    found = _CHILD.search(text)
+    if found is None or not _is_given(found["given"]):
+        return None
+    surname = found["surname"] or (writer.surname if writer is not None else "")
+    return PersonName(well_cased(found["given"]), well_cased(surname))
 
 
 _AT_THE_END = re.compile(r"(?:\b(?:de|from|by|par)|[-–—|:])\s+(?P<name>[^\W\d_][\w'’\- ]{3,50})$", re.IGNORECASE)

@@ -23,6 +23,7 @@ from inbox_agent.person import (
     addresses_written,
     at_the_end,
     candidate_of,
+    child_of,
     name_of,
     name_on_paper,
     passed_on,
@@ -652,6 +653,8 @@ def _candidate(case: _Case, sight: Sight, found: Verdict) -> Candidate | None:
     )
     address = _address(case, sight, found, sender)
     named = _named_inside(case) if sender is None or found.third_party else None
+    if named is None and found.third_party and not papers and sight.has("relative") and sender is not None:
+        named = child_of(case.text, name_of(sender.name, sender.addr_spec, no_names))
     if named is not None:
         return Candidate(name=named.full, given=named.given, surname=named.surname, address=address)
     if found.kind is Kind.DOUBT and sender is None and not papers:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 from inbox_agent.message import Address
-from inbox_agent.person import Traces, addresses_written, candidate_of, name_of, passed_on, well_cased
+from inbox_agent.person import (
+    PersonName,
+    Traces,
+    addresses_written,
+    candidate_of,
+    child_of,
+    name_of,
+    passed_on,
+    well_cased,
+)
 
 NO_NAMES = frozenset({"candidature", "cv", "curriculum", "vitae", "secretariat", "motivation", "lettre", "famille"})
 
@@ -125,3 +134,11 @@ def test_capitals_are_lowered_and_mixed_case_is_kept():
 
 def test_every_address_in_a_text_is_found_once():
     assert addresses_written("a@b.example, A@B.example; c.d@e.example.") == ("a@b.example", "c.d@e.example")
+
+
+def test_the_child_of_whom_a_parent_writes_is_named_by_the_parent_s_surname():
+    parent = PersonName("Stéphanie", "Cailleau")
+
+    assert child_of("Ma fille Lilou, élève de 3e, cherche un stage.", parent) == PersonName("Lilou", "Cailleau")
+    assert child_of("Mon fils Théo Roux cherche un stage.", parent) == PersonName("Théo", "Roux")
+    assert child_of("Mon fils est en 3e.", parent) is None
