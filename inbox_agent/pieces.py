@@ -142,7 +142,8 @@ def without_other_letters(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, 
 _SURELY = 0.9  # confidence; a programme of a candidate for a seat has 0.5, people who tell of their work 0.93 and more.
 _OF_CANDIDATES = re.compile(
     r"\b(?:ma|mon|votre|your|my) (?:candidature|dossier de candidature|application)\b|lettre de motivation"
-    r"|cover letter|\bpostul|offre d.emploi|\bau poste d|\bpour (?:le|ce|votre) poste\b|\bvotre (?:offre|annonce)\b"
+    r"|\bje candidate\b|cover letter|\bpostul|offre d.emploi|\bau poste d|\bpour (?:le|ce|votre) poste\b"
+    r"|\bvotre (?:offre|annonce)\b"
 )
 _ANNOUNCED = re.compile(
     r"\b(?:voici|voila|voilou|ci-joint|joint|joins|joignant|envoie?|mets?|transmets|trouverez|pj|piece jointe|attached"
