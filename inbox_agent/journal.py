@@ -528,6 +528,8 @@ class Write:
     def flush(self) -> None:
         """Write what was recorded, in the order that foreign keys want; an act whose key is known is not written."""
         later, self._later = self._later, _Later()
+        if self._ahead is not None:
+            self._ahead.unwritten.clear()
         for statement, rows in (
             (_NEW_APPLICATIONS, later.applications),
             (_DECIDED, later.decided),
@@ -708,14 +710,15 @@ class Write:
 
     def _earlier(self, reading: Reading, message_id: int, ahead: _Ahead) -> Iterator[Earlier]:
         seen: set[int] = set()
-        for by, keys in _keys(reading).items():
+        ways = _keys(reading)
+        if self._later.joined or any((by, key) in ahead.unwritten for by, keys in ways.items() for key in keys):
+            self.flush()
+        for by, keys in ways.items():
             if by == "reply" or not any((by, key) in ahead.known for key in keys):
                 continue
-            way = self._way(by, keys, message_id)
-            rows = self.connection.execute(
-                sa.select(applications).where(way).order_by(applications.c.last_contact_at.desc()).limit(20)
-            )
-            for row in rows:
+            known = {"keys": keys, "message": message_id, "since": text(self._clock.now() - _MEMORY)}
+            rows = self._connection.execute(_EARLIER[by], known)
+            for row in rows.all():
                 if row.id not in seen and (row.set_aside_at is None or by == "message"):
                     seen.add(row.id)
                     yield self._known(row, by)
@@ -725,28 +728,10 @@ class Write:
         row = self.connection.execute(sa.select(applications).where(applications.c.id == application_id)).one()
         return self._known(row, by)
 
-    def _way(self, by: str, keys: Sequence[str], message_id: int) -> sa.ColumnElement[bool]:
-        recent = applications.c.last_contact_at >= text(self._clock.now() - _MEMORY)
-        match by:
-            case "message":
-                same = (messages.c.fingerprint.in_(keys), messages.c.id != message_id)
-                return applications.c.id.in_(sa.select(messages.c.application_id).where(*same))
-            case "thread":
-                return applications.c.id.in_(sa.select(threads.c.application_id).where(threads.c.message_id.in_(keys)))
-            case "address":
-                return sa.and_(applications.c.address.in_(keys), recent)
-            case _:
-                return sa.and_(applications.c.folded_name.in_(keys), recent)
-
     def _known(self, row: sa.Row[Any], by: str) -> Earlier:
-        pieces = self.connection.execute(
-            sa.select(documents.c.document).where(documents.c.application_id == row.id).order_by(documents.c.id)
-        )
-        replied = self.connection.scalars(
-            sa.select(acts.c.payload).where(
-                acts.c.application_id == row.id, acts.c.kind.in_(_REPLY_KINDS), acts.c.state != ActState.CANCELLED
-            )
-        )
+        """Whatever concerns that application is written: who asks saw to it."""
+        pieces = self._connection.execute(_PIECES, {"application": row.id})
+        replied = self._connection.scalars(_REPLIED, {"application": row.id})
         return Earlier(
             id=row.id,
             offer=row.offer,
@@ -855,6 +840,7 @@ class Write:
             }
         )
         self.plan(planned.acts, message_id, application_id)
+        self._later.joined |= decision.application is not None
         if self._ahead is not None:
             self._ahead.learn(reading, decision, planned.acts, application_id)
         if decision.application is not None:
@@ -1210,6 +1196,31 @@ _KNOWN = {
     "name": sa.select(applications.c.folded_name).where(applications.c.folded_name.in_(_KEYS)),
     "reply": sa.select(acts.c.mail_id).where(acts.c.mail_id.in_(_KEYS)),
 }
+_RECENT = applications.c.last_contact_at >= sa.bindparam("since")
+# The applications that these keys lead to.
+_EARLIER = {
+    by: sa.select(applications).where(way).order_by(applications.c.last_contact_at.desc()).limit(20)
+    for by, way in {
+        "message": applications.c.id.in_(
+            sa.select(messages.c.application_id).where(
+                messages.c.fingerprint.in_(_KEYS), messages.c.id != sa.bindparam("message")
+            )
+        ),
+        "thread": applications.c.id.in_(sa.select(threads.c.application_id).where(threads.c.message_id.in_(_KEYS))),
+        "address": sa.and_(applications.c.address.in_(_KEYS), _RECENT),
+        "name": sa.and_(applications.c.folded_name.in_(_KEYS), _RECENT),
+    }.items()
+}
+_PIECES = (
+    sa.select(documents.c.document)
+    .where(documents.c.application_id == sa.bindparam("application"))
+    .order_by(documents.c.id)
+)
+_REPLIED = sa.select(acts.c.payload).where(
+    acts.c.application_id == sa.bindparam("application"),
+    acts.c.kind.in_(_REPLY_KINDS),
+    acts.c.state != ActState.CANCELLED,
+)
 _REPLIES = (acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None))
 _COUNT_REPLIES = sa.select(
     sa.func.count().filter(acts.c.created_at >= sa.bindparam("hour")),
@@ -1228,6 +1239,7 @@ class _Later:
     """What was recorded and is not written yet: rows of tables; acts and threads by their key.
 
     `again`: messages of which an act was written down before. It may be that nothing is left to do for them.
+    `joined`: something of it belongs to an application that there was before.
     """
 
     applications: list[dict[str, Any]] = field(default_factory=list)
@@ -1236,13 +1248,15 @@ class _Later:
     acts: dict[str, dict[str, Any]] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
     again: set[int] = field(default_factory=set)
+    joined: bool = False
 
 
 @dataclass(slots=True)
 class _Ahead:
     """What the store knows that the messages of a batch, `covered` by id, may have to do with.
 
-    `known` are keys of theirs that lead to an application or to a reply; the counts are of replies.
+    `known` are keys of theirs that lead to an application or to a reply, `unwritten` those that lead to one which is
+    recorded and not written yet; the counts are of replies.
     """
 
     covered: set[int]
@@ -1251,23 +1265,26 @@ class _Ahead:
     last_hour: int
     today: int
     to_address: Counter[str]
+    unwritten: set[tuple[str, str]] = field(default_factory=set)
 
     def learn(self, reading: Reading, decision: Decision, planned: Iterable[Act], application_id: int | None) -> None:
         """A message of the batch was recorded: those after it may have to do with it."""
         if application_id is None:
             return
-        self.known.update((by, key) for by, keys in _keys(reading).items() for key in keys if by != "thread")
+        new = {(by, key) for by, keys in _keys(reading).items() for key in keys if by != "thread"}
         if reading.message_id:
-            self.known.add(("thread", reading.message_id))
+            new.add(("thread", reading.message_id))
         if decision.candidate is not None:
-            self.known.add(("name", folded_name(decision.candidate)))
-            self.known.add(("address", decision.candidate.address or ""))
+            new.add(("name", folded_name(decision.candidate)))
+            new.add(("address", decision.candidate.address or ""))
         for act in planned:
             if act.kind in _REPLY_KINDS:
-                self.known.update((by, act.mail_id or "") for by in ("thread", "reply"))
+                new.update((by, act.mail_id or "") for by in ("thread", "reply"))
                 self.last_hour += 1
                 self.today += 1
                 self.to_address[act.recipient or ""] += 1
+        self.known |= new
+        self.unwritten |= new
 
 
 def _keys(reading: Reading) -> dict[str, list[str]]:

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from inbox_agent.application import Kind, Status, Timing
+from inbox_agent.application import Candidate, Kind, Status, Timing
 from inbox_agent.decide import Policy, decide
-from inbox_agent.decision import Act, ActKind, ActState, Planned, ReplyTemplate
+from inbox_agent.decision import Act, ActKind, ActState, History, Planned, ReplyTemplate
 from inbox_agent.errors import StoreError
 from inbox_agent.journal import MAX_ATTEMPTS, Arrived, Journal
 from inbox_agent.migrate import alembic_config, upgrade
@@ -149,6 +149,87 @@ def test_history_finds_an_application_by_message_thread_address_and_name(journal
         assert known.by == way
         assert (known.missing, known.status) == (("letter",), Status.INCOMPLETE)
         assert known.documents == (CV,)
+
+
+def person(name: str) -> Candidate:
+    return Candidate(f"{name} Durand", name, "Durand", f"{name.lower()}@x.fr")
+
+
+def mail(number: int, name: str, documents=(CV, LETTER), kind: Kind = Kind.APPLICATION, **changes):
+    """Of that person, unlike every other."""
+    digit = f"{number:x}" * 64
+    own = {"sha256": digit, "fingerprint": digit, "message_id": f"<{number}@x>", "candidate": person(name)}
+    return reading(kind, documents, **{**own, **changes})
+
+
+def sending(number: int, name: str) -> tuple[Act, ...]:
+    payload = {"template": "complete", "envelope_from": ""}
+    return (Act(ActKind.SEND, f"reply:{number}", payload, b"octets", f"{name.lower()}@x.fr", f"<reply-{number}@x>"),)
+
+
+FOUNDERS = (mail(1, "Alix", (CV,)), mail(2, "Bao"))
+BATCH = (
+    mail(3, "Chloé", (CV,)),
+    mail(4, "Bao", candidate=replace(person("Bao"), address="other@x.fr")),  # by name, from an earlier batch
+    mail(5, "Chloé", (LETTER,), Kind.FOLLOW_UP),  # by address, from this one
+    mail(6, "Alix", (LETTER,), Kind.FOLLOW_UP, thread=("<1@x>",), candidate=None),  # by thread, and completes it
+    mail(7, "Alix"),  # by address: what the one before it brought is there
+    mail(8, "Djamel"),
+    mail(9, "Nobody", (LETTER,), Kind.FOLLOW_UP, thread=("<reply-8@x>",), candidate=None),  # by our reply
+    mail(10, "Djamel", fingerprint="8" * 64),  # the same message
+)
+
+
+def histories(journal: Journal, *batches) -> list[History]:
+    """What each message is told of those before it, when each of the batches is one transaction."""
+    found: list[History] = []
+    rows = {one.sha256: arrive(journal, uid, one.sha256) for uid, one in enumerate((*FOUNDERS, *BATCH), start=1)}
+    for batch in batches:
+        with journal.transaction("record") as write:
+            write.look_ahead({rows[one.sha256]: one for one in batch}, START - timedelta(days=1))
+            for one in batch:
+                row = rows[one.sha256]
+                history = write.history(one, row, START - timedelta(days=1))
+                found.append(history)
+                decision = decide(one, START, history, POLICY)
+                pieces = tuple((document, f"{row}-{document.name}") for document in one.documents)
+                planned = Planned(sending(row, "x"), f"offre/{row}", pieces, {})
+                write.record(row, one, decision, planned)
+    return found
+
+
+def test_a_message_is_told_the_same_whether_those_before_it_are_written_or_about_to_be(tmp_path, clock):
+    found = []
+    for name, batches in (
+        ("alone", [(one,) for one in (*FOUNDERS, *BATCH)]),
+        ("two", [FOUNDERS, BATCH]),
+        ("one", [(*FOUNDERS, *BATCH)]),
+    ):
+        journal = Journal.open(f"sqlite:///{tmp_path / name}.db", clock)
+        found.append(histories(journal, *batches))
+        journal.close()
+    assert found[0] == found[1] == found[2]
+    assert [[known.by for known in history.earlier] for history in found[0][2:]] == [
+        [],
+        ["name"],
+        ["address"],
+        ["thread"],
+        ["address"],
+        [],
+        ["thread"],
+        ["message"],
+    ]
+    assert found[0][6].earlier[0].documents == (CV, LETTER)
+
+
+def test_a_batch_is_written_together_although_earlier_ones_are_asked_for(tmp_path, clock):
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", clock)
+    written = []
+    sa.event.listen(journal.engine, "before_cursor_execute", lambda *call: written.append(call[2]))
+    known = mail(4, "Bao", candidate=replace(person("Bao"), address="other@x.fr"))
+    histories(journal, FOUNDERS, (BATCH[0], known, mail(8, "Djamel")))
+    assert sum(statement.startswith("INSERT INTO applications") for statement in written) == 2
+    journal.close()
 
 
 def test_a_follow_up_updates_the_application_and_keeps_both_documents(journal):
