@@ -18,10 +18,6 @@ from inbox_agent.offer import Staff
 from inbox_agent.publish import _lines
 from inbox_agent.shipped import shipped
 
-from servers.dovecot import dovecot
-
-__all__ = ["dovecot"]
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 from agent import install
 from line import Line

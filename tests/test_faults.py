@@ -280,10 +280,11 @@ FAILED = (("fsync", "EIO"), ("fdatasync", "EIO"), ("pwrite64", "ENOSPC"), ("link
 def traced(lab, *options: str) -> int:
     """The real program, `once`, under strace: all its threads, none of the programs that it starts."""
     strace = ["strace", "-f", "-b", "execve", "-o", str(lab.folder / "strace.log"), *options]
-    command = [*strace, sys.executable, "-m", "inbox_agent", "once"]
+    command = [*strace, sys.executable, "-m", "inbox_agent", "once", "--config", lab.config]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # The first run would rename what it compiles.
     with (lab.folder / "errors.log").open("ab") as errors:
         return subprocess.run(
-            [*command, "--config", lab.config], check=False, stderr=errors, stdout=errors, timeout=120
+            command, check=False, stderr=errors, stdout=errors, timeout=120, env=environment
         ).returncode
 
 

@@ -213,7 +213,7 @@ def test_when_a_host_dies_in_its_work_the_other_takes_it_up(association, hosts, 
     assert one.wait(60) == -signal.SIGKILL
     took = wait_until(lambda: said(second, "taken mailbox=direction"), TAKEN_UP, "the second host takes it up")
 
-    wait_until(lambda: everything_is_done(url, 13), 90, "the second host does the rest")
+    wait_until(lambda: everything_is_done(url, 13), 180, "the second host does the rest")
     print(f"taken up {took:.1f} s after {place}")  # noqa: T201 - measured for docs/scale.md
     invariants_hold(association, delivered)
 
@@ -235,7 +235,7 @@ def test_postgresql_is_stopped_and_started_and_nothing_is_lost(association, host
     assert once.returncode == 1
     assert "the store on PostgreSQL cannot be used" in once.stderr
     assert "Traceback" not in once.stderr
-    wait_until(lambda: everything_is_done(url, 13), 90, "it goes on by itself")
+    wait_until(lambda: everything_is_done(url, 13), 180, "it goes on by itself")
     assert process.poll() is None
     invariants_hold(association, delivered)
 
