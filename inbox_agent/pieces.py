@@ -154,6 +154,22 @@ _ANNOUNCED = re.compile(
 )
 
 
+def letter_as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
+    """The file that the message announces as a letter of motivation, and whose name says so too, is one."""
+    named = [piece for piece in pieces if _MOTIVATION.search(fold(piece.document.name).replace("_", " "))]
+    if len(named) != 1 or any(piece.is_letter for piece in pieces) or not _MY_LETTER.search(fold(said[:3000])):
+        return pieces
+    (one,) = named
+    if one.is_paper or one.document.state not in (DocumentState.READ, *_OPAQUE):
+        return pieces
+    why = (Evidence("announced_letter", "le message annonce une lettre, et le fichier en porte le nom", 2.0),)
+    document = dataclasses.replace(one.document, kind=DocumentKind.LETTER, why=why)
+    return tuple(dataclasses.replace(piece, document=document) if piece is one else piece for piece in pieces)
+
+
+_MY_LETTER = re.compile(r"\bma lettre\b|\bmy (?:cover|motivation) letter\b")
+
+
 def as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     """The one attachment that nobody could read is the CV where the message says that it is there."""
     attached = [piece for piece in pieces if piece.document.part != BODY_PART]

@@ -34,6 +34,7 @@ from inbox_agent.pieces import (
     BODY_PART,
     as_announced,
     candidates_part,
+    letter_as_announced,
     letter_in_body,
     pieces_of,
     without_other_letters,
@@ -243,7 +244,8 @@ def _sight(case: _Case) -> Sight:
     if not forwarded and case.written.below is not None and _own_again(case):
         text = f"{text}\n\n{case.written.below.text}"
     said = f"{case.judged.subject}\n{text}"
-    pieces = without_other_letters(pieces_of(case.extracts, case.rules.documents, forwarded=forwarded), said)
+    found = pieces_of(case.extracts, case.rules.documents, forwarded=forwarded)
+    pieces = letter_as_announced(without_other_letters(found, said), said)
     letter = candidates_part(text) if _writes_for_others(case) else text
     body = letter_in_body(letter, case.rules.documents, forwarded=forwarded, alone=not pieces)
     if body is not None and body.is_cv and guards.machine_header(case.message) is not None:
@@ -424,7 +426,7 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
         return None
     weight = recognition.weights["job_board_sender"]
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
-    if sight.in_subject("money") and not sight.papers and not sight.has("receipt"):
+    if sight.in_subject("money") and not sight.papers and not sight.has("receipt", "out_of_office"):
         return Verdict(Kind.OTHER, ("money",), evidence=shown)
     if sight.has("somebody_wrote") and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post"):
         return dataclasses.replace(
@@ -454,12 +456,17 @@ def _passed_on_by_board(case: _Case, sight: Sight, shown: tuple[Evidence, ...]) 
         )
     if sight.has("newsletter", "advert"):
         return Verdict(Kind.BULK, ("newsletter", "advert"), evidence=shown)
+    if sight.in_subject("receipt") and fold(sight.subject).startswith(_OF_OUR_OFFER):
+        return Verdict(Kind.AUTOMATIC, ("receipt",), evidence=shown)
     if shown:
         return dataclasses.replace(
             verdict.doubt("un site d’emploi annonce une candidature qu’il faut aller y chercher", *because),
             evidence=shown,
         )
     return None
+
+
+_OF_OUR_OFFER = ("votre offre", "votre annonce")  # What became of it; the applications that it may bring are to come.
 
 
 def _no_reply(address: Address, names: frozenset[str]) -> bool:
@@ -510,6 +517,9 @@ def _bulk(case: _Case, sight: Sight) -> Verdict | None:
     shown = Evidence("bulk_header", field, -case.rules.recognition.weights["bulk_header"])
     if sight.cvs and verdict.first_person(sight) >= verdict.WEAK and not sight.has("agency", "circulate_offer"):
         return Verdict(Kind.APPLICATION, ("cv", "letter", "applies"), evidence=(shown,))
+    if sight.in_subject("out_of_office") and not sight.has("newsletter", "advert"):
+        # A program that answers for who is away: many write "Precedence: bulk", so that nobody answers them.
+        return Verdict(Kind.AUTOMATIC, ("out_of_office",), evidence=(shown,))
     return Verdict(Kind.BULK, ("bulk_header", "newsletter", "advert"), evidence=(shown,))
 
 

@@ -7,12 +7,12 @@ application is never judged as anything else without a doubt; what is plainly no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inbox_agent.application import DocumentState, Evidence, Kind
 from inbox_agent.person import name_of
-from inbox_agent.phrases import fold
+from inbox_agent.phrases import cut, fold
 from inbox_agent.pieces import BODY_PART
 from inbox_agent.rules import Place, Speaks
 from inbox_agent.sight import answers_a_candidate
@@ -81,6 +81,7 @@ def of_a_person(sight: Sight) -> Verdict:
         _of_an_agency,
         _afterwards,
         _of_another,
+        _for_another,
         _question,
     ):
         verdict = ask(sight)
@@ -203,9 +204,9 @@ def body_is_no_letter(sight: Sight) -> bool:
 def _their_data(sight: Sight) -> Verdict | None:
     if not sight.has("asks_erasure") or (sight.cvs and sight.has("applies")):
         return None
-    return Verdict(
-        Kind.ENQUIRY, ("asks_erasure",), notes=("demande relative aux données personnelles : délai légal d’un mois",)
-    )
+    notes = ("demande relative aux données personnelles : délai légal d’un mois",)
+    found = (_withdrawal(sight) if sight.has("withdraws") else None) or Verdict(Kind.ENQUIRY, ("asks_erasure",))
+    return replace(found, notes=notes)
 
 
 def _not_the_one(sight: Sight) -> Verdict | None:
@@ -310,8 +311,9 @@ def _written_by_a_machine(sight: Sight) -> Verdict | None:
         return None
     if _says_plainly(sight, "out_of_office") and not sight.has("chaser", "adds"):
         return Verdict(Kind.AUTOMATIC, ("out_of_office",))
-    human = sight.question and "automati" not in fold(sight.own)
-    if _says_plainly(sight, "receipt") and not human and not (sight.answers and sight.has("chaser", "thanks")):
+    if sight.has("receipt") and "automati" in fold(sight.hits["receipt"].quote):
+        return Verdict(Kind.AUTOMATIC, ("receipt",))  # It says so of itself.
+    if _says_plainly(sight, "receipt") and not sight.question and not (sight.answers and sight.has("chaser", "thanks")):
         return Verdict(Kind.AUTOMATIC, ("receipt",))
     return None
 
@@ -670,6 +672,21 @@ def _of_another(sight: Sight) -> Verdict | None:
     return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
 
 
+def _for_another(sight: Sight) -> Verdict | None:
+    """Who asks on behalf of somebody, and sends nothing of theirs: that one has not applied."""
+    if sight.attached or sight.links or sight.papers or sight.has("internship", "encloses_papers", "attaches"):
+        return None
+    if sight.has("relative") and _SAYS_I.isdisjoint(cut(sight.own).words):
+        return Verdict(Kind.ENQUIRY if sight.question else Kind.OTHER, ("relative",))
+    advises = sight.has("employment_adviser") or _by_a_service(sight)
+    if advises and sight.question and (sight.has("this_offer", "applies") or _asks_about_the_post(sight)):
+        return Verdict(Kind.ENQUIRY, ("employment_adviser", "question_mark"))
+    return None
+
+
+_SAYS_I = frozenset({"je", "j", "i"})  # "Mon fils" says nothing of oneself.
+
+
 def _question(sight: Sight) -> Verdict | None:
     """A question about the post, where nobody applies yet."""
     asks = _asks_about_the_post(sight)
@@ -702,7 +719,10 @@ def _question(sight: Sight) -> Verdict | None:
 def _asks_about_the_post(sight: Sight) -> bool:
     """Whether there is a question, and the post or an application is what it is about."""
     about = sight.has("mentions_post", "subject_application", "encloses_papers") or sight.answers
-    return (sight.has("asks_about_post") and about) or (sight.question and sight.has("mentions_post"))
+    of_the_papers = sight.private_sender and "lettre de motivation" in fold(sight.own)
+    return (sight.has("asks_about_post") and about) or (
+        sight.question and (sight.has("mentions_post") or of_the_papers)
+    )
 
 
 def _announces_attachments(sight: Sight) -> bool:

@@ -412,3 +412,60 @@ def test_a_cv_in_the_body_is_one_of_a_person_and_never_of_a_machine():
 
     assert [(one.kind, one.where) for one in reading.documents] == [(DocumentKind.CV, Where.BODY)]
     assert (reading.kind, by_machine.kind) == (Kind.APPLICATION, Kind.AUTOMATIC)
+
+
+def test_a_relative_who_asks_for_somebody_and_sends_nothing_is_answered_by_nobody():
+    body = (
+        "Madame,\nma nièce Lola cherche un emploi et elle est trop timide pour appeler. Voyez ce que vous pouvez faire."
+    )
+
+    assert judged(mail("ma nièce", body)).kind is Kind.OTHER
+    assert judged(mail("ma nièce", f"{body} Prenez-vous encore quelqu’un ?")).kind is Kind.ENQUIRY
+
+
+def test_an_adviser_who_asks_before_sending_papers_asks():
+    body = (
+        "Bonjour,\nconseillère en insertion à Cap emploi, je suis un monsieur que votre annonce intéresse. "
+        "Le permis est-il indispensable ?\nMme Roux"
+    )
+
+    assert judged(mail("Un demandeur d’emploi", body, sender="Roux <a.roux@capemploi-80.example>")).kind is Kind.ENQUIRY
+
+
+def test_who_is_away_is_a_program_whatever_it_says_of_precedence():
+    away = mail("Absence du bureau : Candidature", "Je rentre lundi.", Precedence="bulk")
+
+    assert judged(away).kind is Kind.AUTOMATIC
+
+
+def test_who_withdraws_and_wants_to_be_forgotten_withdraws():
+    body = (
+        "Bonjour,\nje retire ma candidature au poste de chargé de mission. Merci d’effacer mes données.\nJeanne Dupont"
+    )
+    reading = judged(mail("Retrait", body))
+
+    assert reading.kind is Kind.WITHDRAWAL
+    assert any("données personnelles" in note for note in reading.notes)
+
+
+def test_a_question_about_the_letter_itself_is_one():
+    body = "Bonjour,\nfaut-il joindre une lettre de motivation, ou le CV suffit-il ?\nJeanne"
+
+    question = mail("Une précision", body, sender="Jeanne Dupont <jeanne.d@gmail.com>", to=SECRETARY, cc=None)
+
+    assert judged(question).kind is Kind.ENQUIRY
+
+
+def test_a_site_that_has_put_our_offer_up_passes_nobody_on():
+    body = "Votre offre « Chargé de mission » est visible. Vous serez prévenu de chaque candidature reçue."
+    reading = judged(mail("Votre offre est publiée", body, sender="Indeed <no-reply@indeed.com>", cc=None))
+
+    assert reading.kind is Kind.AUTOMATIC
+
+
+def test_a_file_called_lm_that_the_message_calls_my_letter_is_the_letter():
+    told = "Je veille la nuit sur un foyer.\nLe logement des jeunes m’occupe.\nPaul Ravel".splitlines()
+    files = [("LM_Ravel.pdf", making.pdf(told))]
+    reading = judged(mail("Candidature", "Madame,\nvoici ma lettre de motivation.\nPaul Ravel", files=files))
+
+    assert (reading.kind, reading.documents[0].kind) == (Kind.APPLICATION, DocumentKind.LETTER)
