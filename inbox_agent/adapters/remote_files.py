@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from inbox_agent.ports import Filing
 
-SCHEMES = ("webdavs", "webdav", "s3")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CHUNK = 2**20  # octets
 _TIMEOUT = 60  # seconds without an octet
