@@ -115,8 +115,11 @@ _OF_APPLICATIONS = re.compile(
 def _wants_work(piece: Piece) -> bool:
     """Whether the letter says so in whatever words, or its file is called a letter of motivation."""
     wishes = any(item.test in _WISHES and item.weight >= _SOME for item in piece.document.why)
-    named = _MOTIVATION.search(fold(piece.document.name).replace("_", " "))
-    return wishes or named is not None or _OF_APPLICATIONS.search(fold(piece.text[:6000])) is not None
+    return wishes or _named_motivation(piece) or _OF_APPLICATIONS.search(fold(piece.text[:6000])) is not None
+
+
+def _named_motivation(piece: Piece) -> bool:
+    return _MOTIVATION.search(fold(piece.document.name).replace("_", " ")) is not None
 
 
 _WISHES = frozenset({"letter_wish", "letter_subject", "letter_title"})
@@ -156,15 +159,14 @@ _ANNOUNCED = re.compile(
 
 def letter_as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     """The file that the message announces as a letter of motivation, and whose name says so too, is one."""
-    named = [piece for piece in pieces if _MOTIVATION.search(fold(piece.document.name).replace("_", " "))]
+    named = [piece for piece in pieces if _named_motivation(piece)]
     if len(named) != 1 or any(piece.is_letter for piece in pieces) or not _MY_LETTER.search(fold(said[:3000])):
         return pieces
     (one,) = named
     if one.is_paper or one.document.state not in (DocumentState.READ, *_OPAQUE):
         return pieces
-    why = (Evidence("announced_letter", "le message annonce une lettre, et le fichier en porte le nom", 2.0),)
-    document = dataclasses.replace(one.document, kind=DocumentKind.LETTER, why=why)
-    return tuple(dataclasses.replace(piece, document=document) if piece is one else piece for piece in pieces)
+    why = Evidence("announced_letter", "le message annonce une lettre, et le fichier en porte le nom", 2.0)
+    return _with_kind(pieces, one, DocumentKind.LETTER, why)
 
 
 _MY_LETTER = re.compile(r"\bma lettre\b|\bmy (?:cover|motivation) letter\b")
@@ -178,8 +180,13 @@ def as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     (one,) = attached
     if one.document.state not in _OPAQUE and not one.document.media_type.startswith("image/"):
         return pieces
-    why = (Evidence("announced_cv", "le message annonce un CV, et c’est la seule pièce", 2.0),)
-    document = dataclasses.replace(one.document, kind=DocumentKind.CV, why=why)
+    why = Evidence("announced_cv", "le message annonce un CV, et c’est la seule pièce", 2.0)
+    return _with_kind(pieces, one, DocumentKind.CV, why)
+
+
+def _with_kind(pieces: tuple[Piece, ...], one: Piece, kind: DocumentKind, why: Evidence) -> tuple[Piece, ...]:
+    """The same pieces, of which one is what the message says that it is."""
+    document = dataclasses.replace(one.document, kind=kind, why=(why,))
     return tuple(dataclasses.replace(piece, document=document) if piece is one else piece for piece in pieces)
 
 
