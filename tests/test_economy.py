@@ -6,8 +6,10 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from inbox_agent.adapters.readers import ChildReaders
@@ -17,6 +19,9 @@ from inbox_agent.installation import locked, opened
 from inbox_agent.offer import Staff
 from inbox_agent.publish import _lines
 from inbox_agent.shipped import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 from agent import install
@@ -40,51 +45,53 @@ def _installed(folder: Path, port: int, user: str, **settings) -> Path:
     return config
 
 
+@contextmanager
+def _prepared(folder: Path, port: int, user: str) -> Iterator[Daemon]:
+    config = load_config(_installed(folder, port, user))
+    with locked(config.state), opened(config) as installation:
+        daemon = Daemon(installation)
+        daemon.prepare()
+        yield daemon
+        daemon.close()
+
+
 def test_a_thousand_messages_take_at_most_150_commands_and_a_quiet_poll_300_octets(folder, dovecot):
     user = f"economy{os.getpid()}@fresh.test"
-    with Line(dovecot.imap) as line:
-        config = load_config(_installed(folder, line.port, user))
-        with locked(config.state), opened(config) as installation:
-            daemon = Daemon(installation)
-            daemon.prepare()
-            daemon.poll("direction")
-            made = len(line.talks[0].commands)
-            for path in small(_MESSAGES):
-                dovecot.deliver(user, path.read_bytes())
-            daemon.poll("direction")
-            assert installation.journal.ledger().filed == _MESSAGES
-            first = line.talks[0].commands[made:]
-            # Three batches of FETCH, SELECT and MOVE; the rest is said once in a pass.
-            assert first.count("FETCH") == 1 + 3
-            assert first.count("MOVE") == 3
-            assert len(first) <= 3 * 3 + 16
+    with Line(dovecot.imap) as line, _prepared(folder, line.port, user) as daemon:
+        daemon.poll("direction")
+        made = len(line.talks[0].commands)
+        for path in small(_MESSAGES):
+            dovecot.deliver(user, path.read_bytes())
+        daemon.poll("direction")
+        assert daemon.installation.journal.ledger().filed == _MESSAGES
+        first = line.talks[0].commands[made:]
+        # Three batches of FETCH, SELECT and MOVE; the rest is said once in a pass.
+        assert first.count("FETCH") == 1 + 3
+        assert first.count("MOVE") == 3
+        assert len(first) <= 3 * 3 + 16
 
+        daemon.poll("direction")
+        received, commands = line.talks[0].received, len(line.talks[0].commands)
+        for _ in range(3):
             daemon.poll("direction")
-            received, commands = line.talks[0].received, len(line.talks[0].commands)
-            for _ in range(3):
-                daemon.poll("direction")
-            assert line.talks[0].commands[commands:] == ["NOOP"] * 3
-            assert line.talks[0].received - received <= 3 * 100
+        assert line.talks[0].commands[commands:] == ["NOOP"] * 3
+        assert line.talks[0].received - received <= 3 * 100
 
-            daemon.lines["direction"].quiet = None
-            received = line.talks[0].received
-            daemon.poll("direction")
-            assert line.talks[0].received - received <= 300 + 100  # and what the next quiet polls are compared with
-            daemon.close()
+        daemon.lines["direction"].quiet = None
+        received = line.talks[0].received
+        daemon.poll("direction")
+        assert line.talks[0].received - received <= 300 + 100  # and what the next quiet polls are compared with
 
 
 def test_a_quiet_poll_ends_when_mail_comes_or_anybody_writes_into_the_store(folder, dovecot):
     user = f"quiet{os.getpid()}@fresh.test"
-    config = load_config(_installed(folder, dovecot.imap, user))
-    with locked(config.state), opened(config) as installation:
-        daemon = Daemon(installation)
-        daemon.prepare()
+    with _prepared(folder, dovecot.imap, user) as daemon:
         line = daemon.lines["direction"]
         daemon.poll("direction")
         daemon.poll("direction")
         assert daemon._is_quiet(line)
 
-        installation.journal.note_fact("anything", "1")
+        daemon.installation.journal.note_fact("anything", "1")
         assert not daemon._is_quiet(line)
         daemon.poll("direction")
         assert daemon._is_quiet(line)
@@ -92,16 +99,12 @@ def test_a_quiet_poll_ends_when_mail_comes_or_anybody_writes_into_the_store(fold
         dovecot.deliver(user, small(_MESSAGES)[0].read_bytes())
         assert not daemon._is_quiet(line)
         daemon.poll("direction")
-        assert installation.journal.ledger().messages == 1
-        daemon.close()
+        assert daemon.installation.journal.ledger().messages == 1
 
 
 def test_a_look_is_no_whole_pass_and_sees_what_staff_moved(folder, dovecot):
     user = f"look{os.getpid()}@fresh.test"
-    config = load_config(_installed(folder, dovecot.imap, user))
-    with locked(config.state), opened(config) as installation:
-        daemon = Daemon(installation)
-        daemon.prepare()
+    with _prepared(folder, dovecot.imap, user) as daemon:
         line = daemon.lines["direction"]
         for path in small(2):
             dovecot.deliver(user, path.read_bytes())
@@ -114,11 +117,10 @@ def test_a_look_is_no_whole_pass_and_sees_what_staff_moved(folder, dovecot):
             assert line.quiet.look_at > 0.0
         line.quiet = replace(line.quiet, look_at=0.0)
         by_staff = small(3)[-1].read_bytes()
-        line.account.mailbox.append("Candidatures/À vérifier", by_staff, (), installation.clock.now())
+        line.account.mailbox.append("Candidatures/À vérifier", by_staff, (), daemon.installation.clock.now())
         assert not daemon._is_quiet(line)
         daemon.poll("direction")
-        assert installation.journal.ledger().messages == 3
-        daemon.close()
+        assert daemon.installation.journal.ledger().messages == 3
 
 
 def test_children_begin_before_anybody_asks_for_a_reading(tmp_path):
