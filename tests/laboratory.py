@@ -44,6 +44,9 @@ SAMPLES = Path(__file__).parent.parent / "inbox_agent" / "demo_messages"
 SEED = int(os.environ.get("INBOX_AGENT_SEED", "2024"))
 DRAWN = int(os.environ.get("INBOX_AGENT_SEED", str(random.SystemRandom().randrange(10**6))))
 _USERS = itertools.count(1)
+# One moment for the whole run, and the same time of day in every run: messages dated from each test's own start fell on
+# either side of midnight in Paris, and their folders' names differed.
+_NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 _SECTIONS = """\
@@ -196,7 +199,7 @@ class Laboratory:
         offers = self.folder / "rules" / "offers"
         offers.mkdir(parents=True)
         offer = (shipped("rules") / "offers" / "charge-de-mission-2024.toml").read_text(encoding="utf-8")
-        deadline = datetime.now(UTC).date() - timedelta(days=3)
+        deadline = _NOW.date() - timedelta(days=3)
         offer = offer.replace("deadline = 2024-02-15", f"deadline = {deadline}")
         (offers / "charge-de-mission-2024.toml").write_text(offer, encoding="utf-8")
         keep_secret(self.folder, "password", self.password)
@@ -207,7 +210,7 @@ class Laboratory:
         return self.folder / "config.toml"
 
     def write_config(self) -> None:
-        since: date = datetime.now(UTC).date() - timedelta(days=60)
+        since: date = _NOW.date() - timedelta(days=60)
         secret = 'password = { file = "password" }'
         self.config.write_text(
             configuration(
@@ -248,8 +251,7 @@ class Laboratory:
     def deliver(self, *mails: Mail) -> None:
         with self.imap() as client:
             for mail in mails:
-                at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=mail.days_ago)
-                client.append("INBOX", mail.octets, (), at)
+                client.append("INBOX", mail.octets, (), _NOW - timedelta(days=mail.days_ago))
                 self.delivered.append(mail)
 
     def mailbox(self) -> dict[str, list[tuple[str, tuple[bytes, ...]]]]:
