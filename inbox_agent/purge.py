@@ -1,4 +1,7 @@
-"""What is kept no longer than needed: applications, and doubts that nobody resolved, when their retention is over."""
+"""What is kept no longer than needed: applications, and doubts that nobody resolved, when their retention is over.
+
+Of a message in quarantine, of which nobody knows whose it is, only our copy goes: in the mailbox it is not ours.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import sqlalchemy as sa
 
 from inbox_agent.erase import Forgotten, forget_applications
 from inbox_agent.errors import AgentError
-from inbox_agent.journal import Event, text
-from inbox_agent.retention import purge_day
+from inbox_agent.journal import Event, moment, text
+from inbox_agent.retention import Retained, purge_day
 from inbox_agent.schema import acts, applications, messages
 from inbox_agent.survey import kept_applications, kept_doubts
 from inbox_agent.table import table_of
@@ -60,7 +63,18 @@ def due(installation: Installation, *, ahead: timedelta = timedelta()) -> list[d
             }
             for row in connection.execute(doubtful)
         ]
+    rows += [row for row in _unreadable(installation) if row["day"] <= until.isoformat()]
     return sorted(rows, key=lambda row: (row["day"], row["number"]))
+
+
+def _unreadable(installation: Installation) -> list[dict[str, Any]]:
+    """Messages in quarantine, with the day on which our copy of each is let go."""
+    rows = []
+    for row in installation.journal.quarantined():
+        day = purge_day(Retained(row.id, None, moment(row.internaldate)), installation)
+        shown = {"number": row.id, "kind": "quarantine", "name": "", "offer": None, "keep_agreed": False}
+        rows.append({**shown, "last_contact": row.internaldate[:10], "day": day.isoformat()})
+    return rows
 
 
 def _before(until: date, days: dict[int, date]) -> list[int]:
@@ -78,13 +92,16 @@ def table(rows: list[dict[str, Any]]) -> str:
 def purge(installation: Installation, connect: Callable[[str], Account]) -> Forgotten:
     """Delete what is due: files, rows, spool, and the messages in our own folders."""
     rows = due(installation)
-    numbers = [row["number"] for row in rows if row["kind"] == "application"]
-    doubts = [row["number"] for row in rows if row["kind"] == "doubt"]
+    numbers, doubts, unreadable = (
+        [row["number"] for row in rows if row["kind"] == kind] for kind in ("application", "doubt", "quarantine")
+    )
     with installation.journal.transaction("digests_forgotten") as write:
         long_ago = text(installation.clock.now() - _DIGESTS_KEPT)
         sent = sa.and_(acts.c.key.startswith("digest:"), acts.c.done_at < long_ago)
         write.connection.execute(sa.update(acts).where(sent).values(octets=None))
-    if not rows:
+        for number in unreadable:
+            write.release(number)
+    if not (numbers or doubts):
         return Forgotten(0, 0, 0)
     gone = forget_applications(installation, numbers, connect, doubts)
     _log.info("purged applications=%d doubts=%d messages=%d", gone.applications, len(doubts), gone.messages)

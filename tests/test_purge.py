@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from inbox_agent import cycle
 from inbox_agent.purge import due
 
 from association import OFFER, TUESDAY, association, candidature
@@ -155,3 +156,28 @@ def test_a_doubt_that_staff_took_out_is_theirs(asso):
     asso.daemon.purge()
 
     assert asso.where("<doute@example.org>") == ["Divers"]
+
+
+def test_of_an_unreadable_message_our_copy_goes_and_the_message_stays(asso, monkeypatch):
+    asso.deliver(candidature("Karim Benali", message_id="<illisible@example.org>"))
+    with monkeypatch.context() as broken:
+        broken.setattr(cycle, "decide", lambda *_, **__: 1 / 0)
+        asso.run_pass()
+    [row] = asso.journal.quarantined()
+    spool = asso.installation.spool(row.mailbox)
+    three_months_later = TUESDAY.replace(month=5, hour=4)
+
+    asso.clock.moment = three_months_later.replace(day=12)
+    asso.daemon.purge()
+    asso.run_pass()
+    assert [path.stem for path in spool.glob("*.eml")] == [row.sha256]
+
+    asso.clock.moment = three_months_later
+    assert [(found["number"], found["kind"]) for found in due(asso.installation)] == [(row.id, "quarantine")]
+    asso.daemon.purge()
+    asso.run_pass()
+
+    assert list(spool.glob("*.eml")) == []
+    assert asso.where("<illisible@example.org>") == [DOUBT]
+    ledger = asso.journal.ledger()
+    assert (ledger.quarantined, ledger.left, ledger.balances) == (0, 1, True)
