@@ -70,6 +70,8 @@ class Server:
             lines = int(path.name.partition(".")[0].partition("-")[2])
             name = f"{int(status.st_mtime)}.M{rank:06}.bench,S={status.st_size},W={status.st_size + lines}{flags}"
             (folder / name).hardlink_to(path)
+            # As those that the server delivered: of another's files it makes no links, but copies them to move them.
+            self._own(folder / name)
 
     def _own(self, *paths: Path) -> None:
         owner = self.dovecot.folder.stat()
