@@ -1,23 +1,28 @@
-"""The service: polls, digest and nightly jobs on a scheduler; one thread for mail, one for reports.
+"""The service: polls on the main thread, digest and nightly jobs on a scheduler, reports on a thread of their own.
 
-The mail thread does one pass per mailbox at a time. IDLE, on a connection of its own, is a hint that makes
-the next poll come at once (libraries.md: it is never more than a hint). SIGTERM ends after the message in
-hand. The watchdog is fed by passes that made progress and, between them, by the mail thread itself while no
-poll is overdue: a thread that hangs, a scheduler that stopped and a poll that always breaks all starve it.
+The main thread does all that touches mail, one pass per mailbox at a time; the scheduler hands it what is for it. It
+polls by itself, for that is all that happens in most minutes of a year (docs/performance.md). IDLE, on a connection
+of its own, is a hint that makes the next poll come at once (libraries.md: it is never more than a hint). SIGTERM ends
+after the message in hand. The watchdog is fed by passes that made progress and, between them, by the main thread
+itself while no poll is overdue: a thread that hangs and a poll that always breaks both starve it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -40,6 +45,7 @@ from inbox_agent.watch import still, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
@@ -96,14 +102,16 @@ class Quiet:
 class Line:
     """The connection to one mailbox, kept between polls; when it may be tried again after a failure.
 
-    `alive_at` is the monotonic moment of its latest progress: a poll that ended, well or not, or a batch.
-    `looked_at` is that of the latest look at the folders that staff move mail between, None before the first.
+    Moments of Clock.monotonic: the next poll is due at `due`; `alive_at` is its latest progress, a poll that ended,
+    well or not, or a batch; `looked_at` the latest look at the folders that staff move mail between, None before the
+    first.
     """
 
     name: str
     account: Account | None = None
     failures: int = 0
     not_before: datetime | None = None
+    due: float = 0.0
     alive_at: float = 0.0
     looked_at: float | None = None
     quiet: Quiet | None = None
@@ -140,12 +148,28 @@ def quiet_after(installation: Installation, line: Line, rebuild_at: float) -> Qu
     return Quiet(state, last_uid, version, until, line.looked_at + installation.section(line.name).look_seconds)
 
 
+class _MainThread(BaseExecutor):  # type: ignore[misc] # apscheduler has no types, see pyproject.toml.
+    """Has the main thread do what the scheduler starts."""
+
+    def __init__(self, errands: SimpleQueue[Callable[[], object]]) -> None:
+        super().__init__()
+        self._errands = errands
+
+    def _do_submit_job(self, job: Any, run_times: Any) -> None:
+        self._errands.put(partial(self._do, job, run_times))
+
+    def _do(self, job: Any, run_times: Any) -> None:
+        events = run_job(job, job._jobstore_alias, run_times, self._logger.name)  # noqa: SLF001 - as its executors do
+        self._run_job_success(job.id, events)
+
+
 @dataclass(slots=True)
 class Daemon:
-    """A running installation."""
+    """A running installation. `errands` is what the main thread does next, whoever asks for it."""
 
     installation: Installation
     stop: threading.Event = field(default_factory=threading.Event)
+    errands: SimpleQueue[Callable[[], object]] = field(default_factory=SimpleQueue)
     lines: dict[str, Line] = field(default_factory=dict)
     sender: Sender | None = None
     rhythm: Rhythm = field(default_factory=Rhythm)
@@ -157,25 +181,58 @@ class Daemon:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop.set())
+            signal.signal(number, self._end)
         self.prepare()
         scheduler = self._scheduler()
         scheduler.start()
         notify("READY=1\nSTATUS=En service")
         _log.info("ready mailboxes=%d", len(self.lines))
-        self._watch(scheduler)
-        self.stop.wait()
+        self._watch()
+        self._serve()
         notify("STOPPING=1")
         scheduler.shutdown(wait=True)
         self.close()
         _log.info("stopped")
+
+    def _end(self, *_: object) -> None:
+        """A signal may come between any two steps of the main thread: it must not hold the lock of `stop` ever."""
+        self.stop.set()
+        self.errands.put(lambda: None)  # Wakes it.
+
+    def _serve(self) -> None:
+        """Poll when it is time, and do between polls what others ask for, until a signal comes."""
+        feed_every = _watchdog_seconds() / 3 or math.inf
+        clock = self.installation.clock
+        feed_at = clock.monotonic() + feed_every
+        while not self.stop.is_set():
+            line = min(self.lines.values(), key=lambda line: line.due)
+            if line.due <= clock.monotonic():
+                self._do(partial(self.poll, line.name))
+                line.due = clock.monotonic() + self.installation.section(line.name).poll_seconds
+            now = clock.monotonic()
+            next_poll = min(line.due for line in self.lines.values())
+            if feed_at <= max(now, next_poll):
+                # Before it is due, rather than wake for it alone.
+                self.beat()
+                feed_at = now + feed_every
+            with suppress(Empty):
+                self._do(self.errands.get(timeout=max(0.0, min(next_poll, feed_at) - now)))
+
+    @staticmethod
+    def _do(errand: Callable[[], object]) -> None:
+        try:
+            errand()
+        except Exception:  # noqa: BLE001 - a bug keeps no other from its turn; where polls always break, no watchdog is fed
+            _log.exception("errand-broke")
 
     def prepare(self) -> None:
         """Make good what a crash left; no connection yet. Among several hosts each mailbox waits for who takes it."""
         if not self.installation.holding.shared:
             self._recover(None)
         now = self.installation.clock.monotonic()
-        self.lines = {section.name: Line(section.name, alive_at=now) for section in self.installation.config.mailboxes}
+        self.lines = {
+            section.name: Line(section.name, due=now, alive_at=now) for section in self.installation.config.mailboxes
+        }
         self.sender = smtp_sender(self.installation.config)
 
     def _recover(self, held: frozenset[str] | None) -> None:
@@ -215,7 +272,7 @@ class Daemon:
             return
         try:
             if self._is_quiet(line):
-                self._alive(line)
+                line.alive_at = self.installation.clock.monotonic()
                 return
             self.pass_over(line, progress)
         except AnotherInstanceError:
@@ -353,7 +410,7 @@ class Daemon:
             _log.error("purge-failed %s", for_log(error))
 
     def beat(self) -> None:
-        """Feed the watchdog between polls. Runs on the mail thread, so a pass that hangs holds it up."""
+        """Feed the watchdog between passes. Runs on the main thread, so a pass that hangs holds it up."""
         now = self.installation.clock.monotonic()
         for section in self.installation.config.mailboxes:
             # The other mailboxes have the thread too, each for less than the watchdog's patience.
@@ -403,52 +460,42 @@ class Daemon:
         """Libraries.md: no grace time, one instance, reports on a thread that no poll can hold up."""
         config = self.installation.config
         scheduler = BackgroundScheduler(
-            executors={"mail": ThreadPoolExecutor(1), "reports": ThreadPoolExecutor(1)},
+            executors={"main": _MainThread(self.errands), "reports": ThreadPoolExecutor(1)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=self.installation.zone,
         )
-        for section in config.mailboxes:
-            scheduler.add_job(
-                self.poll,
-                IntervalTrigger(seconds=section.poll_seconds),
-                args=(section.name,),
-                id=f"poll-{section.name}",
-                executor="mail",
-                next_run_time=datetime.now(UTC),
-            )
         if self.installation.holding.shared:
-            scheduler.add_job(self.stand_by, IntervalTrigger(seconds=_STAND_BY), id="stand-by", executor="mail")
-        if _watchdog_seconds():
-            beat = IntervalTrigger(seconds=max(1, round(_watchdog_seconds() / 3)))
-            scheduler.add_job(self.beat, beat, id="beat", executor="mail")
+            scheduler.add_job(self.stand_by, IntervalTrigger(seconds=_STAND_BY), id="stand-by", executor="main")
         # A trigger has a zone of its own, the machine's where none is given.
         zone, at = self.installation.zone, config.digest.at
         days = ",".join(config.digest.days)
         trigger = CronTrigger(day_of_week=days, hour=at.hour, minute=at.minute, timezone=zone)
         if config.retention.purge:
-            # A quiet hour that no change of clocks touches; on the mail thread, which nobody else may disturb.
+            # A quiet hour that no change of clocks touches; on the main thread, for it moves mail and deletes files.
             scheduler.add_job(
-                self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20, timezone=zone), id="purge", executor="mail"
+                self.purge, CronTrigger(hour=_PURGE_HOUR, minute=20, timezone=zone), id="purge", executor="main"
             )
         # At start too: a digest that was due while the agent was down is sent once, late.
         scheduler.add_job(self.digest, trigger, id="digest", executor="reports")
         scheduler.add_job(self.digest, id="digest-missed", executor="reports")
         return scheduler
 
-    def _watch(self, scheduler: BackgroundScheduler) -> None:
+    def _watch(self) -> None:
         for section in self.installation.config.mailboxes:
             if section.idle:
-                watcher = threading.Thread(
-                    target=self._idle, args=(section.name, scheduler), name=f"idle-{section.name}", daemon=True
-                )
-                watcher.start()
+                threading.Thread(
+                    target=self._idle, args=(section.name,), name=f"idle-{section.name}", daemon=True
+                ).start()
 
     def _unread(self, name: str, state: FolderState) -> bool:
         """Whether the folder holds, or may hold, a message beyond the last one that is known."""
         position = self.installation.journal.position(name)
         return state.uidnext is None or state.uidnext > position.last_uid + 1
 
-    def _idle(self, name: str, scheduler: Any) -> None:
+    def _poll_soon(self, name: str) -> None:
+        self.lines[name].due = 0.0
+
+    def _idle(self, name: str) -> None:
         """Wait for the server's hint and make the next poll come at once; lost connections are polls' business."""
         section = self.installation.section(name)
         while not self.stop.is_set():
@@ -461,7 +508,7 @@ class Daemon:
                 news = self._unread(name, account.mailbox.select(account.folder))
                 while not self.stop.is_set():
                     if news:
-                        scheduler.modify_job(f"poll-{name}", next_run_time=datetime.now(UTC))
+                        self.errands.put(partial(self._poll_soon, name))
                     news = account.mailbox.wait(_IDLE_SECONDS)
             except AuthenticationError:
                 self.stop.wait(REST.total_seconds())

@@ -163,7 +163,7 @@ class Journal:
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._watcher: sa.Connection | None = None
+        self._watcher: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, url: str, clock: Clock) -> Journal:
@@ -235,33 +235,37 @@ class Journal:
 
     def version(self) -> int | None:
         """A number that changes when anybody writes into the store; None where there is none (PostgreSQL)."""
-        if self._engine.dialect.name != "sqlite":
+        watcher = self._watching()
+        if watcher is None:
             return None
-        with _translated():
-            return int(self._watching().execute("PRAGMA data_version").fetchone()[0])
-
-    def _watching(self) -> sqlite3.Connection:
-        """A connection that stays open: `data_version` counts what all others write."""
-        if self._watcher is None:
-            self._watcher = self._engine.connect()
-            # What it writes itself, that a poll was made, need not survive a power cut.
-            self._raw(self._watcher).execute("PRAGMA synchronous=NORMAL")
-        return self._raw(self._watcher)
-
-    @staticmethod
-    def _raw(connection: sa.Connection) -> sqlite3.Connection:
-        driver: Any = connection.connection.driver_connection
-        found: sqlite3.Connection = driver
-        return found
+        try:
+            return int(watcher.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise _refusal(error) from error
 
     def polled_quietly(self, mailbox: str) -> None:
         """As `polled` when all is well; `version` stays as it is, which counts the writes of others."""
-        if self._engine.dialect.name != "sqlite":
+        watcher = self._watching()
+        if watcher is None:
             self.polled(mailbox, None)
             return
         now = text(self._clock.now())
-        with _translated():
-            self._watching().execute("UPDATE mailboxes SET polled_at = ? WHERE name = ?", (now, mailbox))
+        try:
+            watcher.execute("UPDATE mailboxes SET polled_at = ? WHERE name = ?", (now, mailbox))
+        except sqlite3.Error as error:
+            raise _refusal(error) from error
+
+    def _watching(self) -> sqlite3.Connection | None:
+        """A connection that stays open: `data_version` counts what all others write. A poll is little else."""
+        if self._watcher is None and self._engine.dialect.name == "sqlite":
+            with _translated():
+                pooled = self._engine.raw_connection()
+                pooled.detach()
+                watcher: Any = pooled.dbapi_connection
+                # What it writes itself, that a poll was made, need not survive a power cut.
+                watcher.execute("PRAGMA synchronous=NORMAL")
+                self._watcher = watcher
+        return self._watcher
 
     def next_work(self) -> datetime | None:
         """When something is to be done although nothing comes: now, if anything waits already; None for never."""

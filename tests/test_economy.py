@@ -123,6 +123,19 @@ def test_a_look_is_no_whole_pass_and_sees_what_staff_moved(folder, dovecot):
         assert daemon.installation.journal.ledger().messages == 3
 
 
+def test_between_polls_what_others_ask_for_is_done_and_a_bug_keeps_nobody_from_it(folder, dovecot, caplog):
+    user = f"errands{os.getpid()}@fresh.test"
+    with _prepared(folder, dovecot.imap, user) as daemon:
+        daemon.errands.put(lambda: 1 // 0)
+        daemon.errands.put(lambda: daemon._poll_soon("direction"))
+        daemon.errands.put(daemon.stop.set)
+        daemon._serve()
+
+        assert [record.message for record in caplog.records if record.exc_info] == ["errand-broke"]
+        # One at the start, one that was asked for: nothing to do is remembered then.
+        assert daemon._is_quiet(daemon.lines["direction"])
+
+
 def test_children_begin_before_anybody_asks_for_a_reading(tmp_path):
     spool = tmp_path / "spool"
     spool.mkdir()

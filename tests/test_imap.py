@@ -618,6 +618,20 @@ def test_news_is_heard_wherever_it_comes_in_idle(said):
         assert time.monotonic() - start < 5
 
 
+def test_news_is_heard_after_a_silence_longer_than_a_command_may_take():
+    def idle(conversation, tag, _command):
+        conversation.say(b"+ idling")
+        time.sleep(0.6)
+        conversation.say(b"* 1 EXISTS")
+        conversation.file.readline()
+        return [f"{tag} OK done".encode()]
+
+    with ScriptedImap(hooks={"IDLE": idle}) as server:
+        mailbox = connect(server, command_timeout=0.3)
+        mailbox.select("INBOX")
+        assert mailbox.wait(10) is True
+
+
 def test_news_that_comes_only_at_the_end_of_idle_counts():
     def idle(conversation, tag, _command):
         conversation.say(b"+ idling")

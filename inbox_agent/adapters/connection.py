@@ -91,12 +91,14 @@ class _Timed:
 
     def arm(self, sock: socket.socket) -> None:
         """Give the next call what is left of the deadline."""
-        if sock.gettimeout() == 0:
+        now = sock.gettimeout()
+        if now == 0:
             return  # A non-blocking look never waits.
         left = self.patience if self.deadline is None else min(self.patience, self.deadline - time.monotonic())
         if left <= 0:
             raise TimeoutError("the operation took too long")
-        sock.settimeout(left)
+        if left != now:
+            sock.settimeout(left)  # A system call each time.
 
 
 class TimedSocket(_Timed, socket.socket):
