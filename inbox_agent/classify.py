@@ -176,8 +176,11 @@ def _by_content(passage: Passage, look: _Look, vocabulary: DocumentRules) -> Cla
     return _verdict(_cv_score(outside, sight, look, vocabulary, whole=not holds_letter), letter, vocabulary)
 
 
-def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
-    """The body of a message as the letter, or letter and CV; None when it is a cover note, or anything else."""
+def classify_body(text: str, vocabulary: DocumentRules, *, wish_is_known: bool = False) -> Classified | None:
+    """The body of a message as the letter, or letter and CV; None when it is a cover note, or anything else.
+
+    `wish_is_known` when something else says already that work is wanted: the subject above a CV.
+    """
     passage = read_passage(_own_words(text))
     rules = vocabulary.body
     announced = any(_has(phrase, passage) for phrase in rules.letter_is_announced)
@@ -191,7 +194,7 @@ def classify_body(text: str, vocabulary: DocumentRules) -> Classified | None:
     sight = _Sight.of(passage, vocabulary)
     span = _letter_passage(passage)
     letter = _letter_score(passage, span, sight, look, vocabulary)
-    if letter.total < vocabulary.letter.threshold or not _asks_for_work(letter):
+    if letter.total < vocabulary.letter.threshold or not (wish_is_known or _asks_for_work(letter)):
         return None
     cv = _cv_score(passage.without(*span), sight, look, vocabulary, whole=False)
     return _verdict(cv, letter, vocabulary)

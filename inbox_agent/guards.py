@@ -44,6 +44,7 @@ MACHINE_FIELDS = (
     "feedback-id",
     "x-inbox-agent-ref",
 )
+_PEOPLES_FEEDBACK = ":user:proton"  # Proton Mail writes a Feedback-ID into what people send.
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply"})
 # MS-OXCMAIL 2.2.3.2.10: which automatic messages the sender does not want.
 _SUPPRESS = frozenset({"all", "oof", "autoreply", "dr", "ndr", "rn", "nrn"})
@@ -79,8 +80,9 @@ def machine_header(message: Message) -> str | None:
     if message.return_path == "":
         return "Return-Path: <>"
     for field in MACHINE_FIELDS:
-        if message.header(field) is not None:
-            return f"{field}: {(message.header(field) or '')[:60]}"
+        value = message.header(field)
+        if value is not None and not value.strip().lower().endswith(_PEOPLES_FEEDBACK):
+            return f"{field}: {value[:60]}"
     suppress = message.header("x-auto-response-suppress")
     if suppress is not None and _SUPPRESS & set(re.split(r"[,;\s]+", suppress.lower())):
         return f"X-Auto-Response-Suppress: {suppress[:60]}"

@@ -258,13 +258,13 @@ def _by_keywords(
 def _places(text: str) -> dict[str, list[int]]:
     """Where each word of a text stands, by its stem."""
     places: dict[str, list[int]] = {}
-    for at, word in enumerate(map(_stem, cut(text).words)):
+    for at, word in enumerate(map(stem, cut(text).words)):
         places.setdefault(word, []).append(at)
     return places
 
 
 @lru_cache(maxsize=20_000)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """Without the endings that gender and number make: "chargée", "chargés" and "chargé" are one."""
     for ending in ("trices", "trice", "teurs", "teur", "euses", "euse", "eurs", "eur", "ees", "ee", "es", "s", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 a shorter stem says nothing
@@ -276,9 +276,7 @@ def _stem(word: str) -> str:
 def significant(title: str, empty: frozenset[str]) -> tuple[str, ...]:
     """The words of a title that tell, as stems."""
     return tuple(
-        dict.fromkeys(
-            _stem(word) for word in cut(title).words if word not in empty and word.isalnum() and len(word) > 1
-        )
+        dict.fromkeys(stem(word) for word in cut(title).words if word not in empty and word.isalnum() and len(word) > 1)
     )
 
 
@@ -322,14 +320,14 @@ def another_post(sight: Sight, offer: Offer, rules: RecognitionRules, *, hinted:
         return odd[0]
     other = None if hinted or sight.answers else _own_trade(sight, ours)
     if (trade := _TRADE_FIELD.search(f"{sight.subject}\n{sight.own[:2000]}")) is not None:
-        other = None if any(_stem(word) in ours for word in cut(trade["post"]).words) else trade["post"]
+        other = None if any(stem(word) in ours for word in cut(trade["post"]).words) else trade["post"]
     names = _people(sight)
     for found in named:
         words = [word for word in cut(found["post"]).words if word.isalpha()][:7]
         telling = [word for word in words if word not in vague and len(word) > 2 and word not in names]  # noqa: PLR2004
         if not telling:
             continue
-        if any(_stem(word) in ours for word in telling):
+        if any(stem(word) in ours for word in telling):
             return None
         if other is None and _looks_like_trade(telling[0], rules.lists["trades"]):
             other = " ".join(found["post"].split()[:6])
@@ -345,8 +343,8 @@ def _own_trade(sight: Sight, ours: Collection[str]) -> str | None:
     """The trade alone in the subject, or the sender's where no published offer is spoken of."""
     said = None if sight.has("this_offer") else sight.says_trade
     trade = sight.trade_in_subject or said
-    words = {_stem(word) for word in cut(sight.subject).words} if sight.trade_in_subject else set()
-    return trade if trade is not None and not (_stem(trade) in ours or words & set(ours)) else None
+    words = {stem(word) for word in cut(sight.subject).words} if sight.trade_in_subject else set()
+    return trade if trade is not None and not (stem(trade) in ours or words & set(ours)) else None
 
 
 _NO_TRADE = re.compile(

@@ -159,8 +159,14 @@ _ANNOUNCED = re.compile(
 
 def letter_as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ...]:
     """The file that the message announces as a letter of motivation, and whose name says so too, is one."""
+    if any(piece.is_letter for piece in pieces):
+        return pieces
+    besides = [piece for piece in pieces if _named_letter(piece) and _reads_as_letter(piece)]
+    if len(besides) == 1 and any(piece.is_cv and piece is not besides[0] for piece in pieces) and not besides[0].is_cv:
+        why = Evidence("named_letter", "une lettre, par son nom et sa forme, à côté d’un CV", 2.0)
+        return _with_kind(pieces, besides[0], DocumentKind.LETTER, why)
     named = [piece for piece in pieces if _named_motivation(piece)]
-    if len(named) != 1 or any(piece.is_letter for piece in pieces) or not _MY_LETTER.search(fold(said[:3000])):
+    if len(named) != 1 or not _MY_LETTER.search(fold(said[:3000])):
         return pieces
     (one,) = named
     if one.is_paper or one.document.state not in (DocumentState.READ, *_OPAQUE):
@@ -169,6 +175,28 @@ def letter_as_announced(pieces: tuple[Piece, ...], said: str) -> tuple[Piece, ..
     return _with_kind(pieces, one, DocumentKind.LETTER, why)
 
 
+def _named_letter(piece: Piece) -> bool:
+    """Whether the file is called a letter, and no other letter than the candidate's own."""
+    name = re.sub(r"[_\-.]+", " ", fold(piece.document.name))
+    return re.search(r"\b(?:lettre|letter|motiv\w*|lm)\b", name) is not None and not _OTHER_LETTERS.search(name)
+
+
+_OTHER_LETTERS = re.compile(
+    r"recommand|recommend|reference|mission|employeur|engagement|soutien|accord|attestation|demission|embauche"
+    r"|licenciement|resiliation|preavis|relance|rappel|rupture|refus|admission|acceptation|president|maire|intention"
+    r"|info|newsletter|ouverte|type|modele|exemple"
+)
+_SALUTES = re.compile(r"^\W*(?:ch[eè]re?s? )?(?:madame|monsieur|mesdames|bonjour|dear)\b", re.IGNORECASE | re.MULTILINE)
+
+
+def _reads_as_letter(piece: Piece) -> bool:
+    """Whether it is prose in the first person that greets somebody."""
+    words = re.findall(r"[a-z]+", fold(piece.text[:6000]))
+    speaks = sum(word in ("je", "j", "mon", "ma", "mes", "i", "my") for word in words)
+    return len(words) >= _PROSE and speaks >= _SPEAKS and _SALUTES.search(piece.text[:3000]) is not None
+
+
+_PROSE, _SPEAKS = 80, 4  # words, of which so many of oneself
 _MY_LETTER = re.compile(r"\bma lettre\b|\bmy (?:cover|motivation) letter\b")
 
 
@@ -215,6 +243,12 @@ _BELOW = re.compile(
 _HERE = re.compile(r"\b(?:ici|ci-apr[eè]s|ci-dessous|dans ce (?:mail|message)|below)\b", re.IGNORECASE)
 
 
+# A subject that says what a CV is for.
+_NAMES_A_POST = re.compile(
+    r"candidat|postul|\bpostes?\b|\bemploi|\bstage|charge[er]?s? de mission|application|position|\bjob\b"
+)
+
+
 # "Je n'ai pas rédigé de lettre": then this is none.
 _NO_LETTER = re.compile(
     r"\b(?:pas|sans|ni)\b[^.!?;\n]{0,40}\b(?:de|ma) lettre\b(?!,? mais)|\b(?:no|without a) (?:cover )?letter\b",
@@ -225,9 +259,10 @@ _YEAR = re.compile(r"\b(?:19[5-9]|20[0-4])\d\b")
 _YEARS = 3  # a career has as many; most mails are not looked at more closely.
 
 
-def _cv_in_body(text: str, rules: DocumentRules) -> Classified | None:
+def _cv_in_body(text: str, rules: DocumentRules, subject: str) -> Classified | None:
     """A CV that was pasted into the message, as somebody does who cannot attach a file."""
-    if len(_YEAR.findall(text[:6000])) < _YEARS or not _OF_APPLICATIONS.search(fold(text[:6000])):
+    said = f"{subject}\n{text[:6000]}"
+    if len(_YEAR.findall(text[:6000])) < _YEARS or not _OF_APPLICATIONS.search(fold(said)):
         return None
     judged = classify(
         text,
@@ -241,9 +276,14 @@ def _cv_in_body(text: str, rules: DocumentRules) -> Classified | None:
     return judged if judged.kind in _CVS else None
 
 
-def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool, alone: bool) -> Piece | None:
-    """The candidate's words as a letter or a CV, None when they only go with attachments; `alone`: there are none."""
-    judged = None if _NO_LETTER.search(text) and len(text.split()) < _A_LETTER else classify_body(text, rules)
+def letter_in_body(
+    text: str, rules: DocumentRules, *, forwarded: bool, beside: tuple[Piece, ...], subject: str
+) -> Piece | None:
+    """The candidate's words as a letter or a CV, None when they only go with attachments: those `beside`."""
+    alone = not beside
+    with_cv = any(piece.is_cv for piece in beside) and _NAMES_A_POST.search(fold(subject)) is not None
+    none = _NO_LETTER.search(text) and len(text.split()) < _A_LETTER
+    judged = None if none else classify_body(text, rules, wish_is_known=with_cv)
     if judged is None:
         said = [found[0] for found in _BELOW.finditer(text[:3000]) if alone or _HERE.search(found[0])]
         rest = text
@@ -251,7 +291,7 @@ def letter_in_body(text: str, rules: DocumentRules, *, forwarded: bool, alone: b
             rest = rest.replace(sentence, " ", 1)
         judged = classify_body(rest, rules) if said else None
     if judged is None and alone:
-        judged = _cv_in_body(text, rules)
+        judged = _cv_in_body(text, rules, subject)
     if judged is None:
         return None
     octets = text.encode()

@@ -91,7 +91,7 @@ def recognise(
     message: Message, extracts: tuple[Extract, ...], offers: tuple[Offer, ...], rules: Rules, staff: Staff
 ) -> Reading:
     """The reading of one message. Pure; the octets were read before."""
-    case = _case(message, extracts, offers, rules, staff)
+    case = _case(_without_list(message, staff), extracts, offers, rules, staff)
     sight = _sight(case)
     found = _verdict(case, sight)
     choice = _choice(case, sight, found)
@@ -129,6 +129,16 @@ def candidates_words(message: Message, staff: Staff) -> str:
     written = take_apart(message.text)
     inner = _inner(message, written, staff)
     return written.own if inner is None else take_apart(inner.text).own
+
+
+def _without_list(message: Message, staff: Staff) -> Message:
+    """The message as its sender sent it, where a list of ours put itself in From ("Jeanne Dupont via Contact")."""
+    sender = next(iter(message.from_), None)
+    writers = [one for one in message.reply_to if "@" in one.addr_spec and not staff.includes(one.addr_spec)]
+    if sender is None or not staff.includes(sender.addr_spec) or len(writers) != 1 or " via " not in sender.name:
+        return message
+    name = writers[0].name or sender.name.partition(" via ")[0].strip(" '\"")
+    return dataclasses.replace(message, from_=(dataclasses.replace(writers[0], name=name),), sender=None)
 
 
 # --- What is judged -------------------------------------------------------------------------------------------
@@ -247,7 +257,7 @@ def _sight(case: _Case) -> Sight:
     found = pieces_of(case.extracts, case.rules.documents, forwarded=forwarded)
     pieces = letter_as_announced(without_other_letters(found, said), said)
     letter = candidates_part(text) if _writes_for_others(case) else text
-    body = letter_in_body(letter, case.rules.documents, forwarded=forwarded, alone=not pieces)
+    body = letter_in_body(letter, case.rules.documents, forwarded=forwarded, beside=pieces, subject=case.judged.subject)
     if body is not None and body.is_cv and guards.machine_header(case.message) is not None:
         body = None  # The dates of a delivery report are no career.
     if body is not None and any(piece.is_letter for piece in pieces) and len(text.split()) < _SECOND_LETTER:
@@ -301,7 +311,7 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
     ours = [name_of(one.name, one.addr_spec, no_names) for one in case.message.to if case.staff.includes(one.addr_spec)]
     if any(_is_of(piece.text, one) for piece in papers for one in ours if one is not None):
         return False
-    if all(_is_of(piece.text, writer) for piece in papers):
+    if all(_is_of(piece.text, writer) or _signed_by(piece.text, writer, sender.addr_spec) for piece in papers):
         return True
     if not is_public(sender.domain) and not any(_bears(piece.text, writer) for piece in papers):
         return False
@@ -320,6 +330,15 @@ def _names_the_writer(case: _Case, sight: Sight) -> bool | None:
 def _is_of(text: str, person: PersonName) -> bool:
     """Whether that name stands at the head of a paper."""
     return person.folded <= set(re.findall(r"[a-z]+", fold(text[:_HEAD])))
+
+
+def _signed_by(text: str, writer: PersonName, addr_spec: str) -> bool:
+    """Whether a paper bears that address, or the whole name somewhere, as in a column that is read last."""
+    plain = fold(text[:12_000])
+    if is_public(addr_spec.partition("@")[2]) and addr_spec in plain:
+        return True
+    given, surname = fold(writer.given), fold(writer.surname)
+    return bool(given and surname) and re.search(rf"\b{re.escape(given)}\s+{re.escape(surname)}\b", plain) is not None
 
 
 def _bears(text: str, writer: PersonName) -> bool:
@@ -428,7 +447,11 @@ def _job_board(case: _Case, sight: Sight) -> Verdict | None:
     shown = (Evidence("job_board_sender", f"site d’emploi : {board}", weight),) if board else ()
     if sight.in_subject("money") and not sight.papers and not sight.has("receipt", "out_of_office"):
         return Verdict(Kind.OTHER, ("money",), evidence=shown)
-    if sight.has("somebody_wrote") and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post"):
+    if (
+        sight.has("somebody_wrote")
+        and not sight.cvs
+        and sight.has("asks_about_post", "applies", "encloses_papers", "mentions_post")
+    ):
         return dataclasses.replace(
             verdict.doubt("un site transmet les mots d’une personne, qu’il faut aller y lire", "somebody_wrote"),
             evidence=shown,
@@ -683,6 +706,8 @@ def _sender(case: _Case, message: Message) -> Address | None:
     for address in (*message.from_, *message.reply_to):
         if case.staff.includes(address.addr_spec):
             continue
+        if re.split(r"[.\-_+\d@]", address.addr_spec)[0] in _COPIERS:
+            continue  # Whose papers it read it does not say.
         if guards.is_system_name(address.addr_spec) or is_from((address,), boards) is not None:
             if " via " in address.name:
                 through = dataclasses.replace(address, addr_spec="")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from inbox_agent.application import Kind
 from inbox_agent.document_rules import DocumentRules, load_document_rules
 from inbox_agent.errors import ConfigError, Fault
 from inbox_agent.phrases import PhraseBook, check_phrase
@@ -67,12 +68,17 @@ class RecognitionRules:
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """What each finding adds (logits), and from where on a verdict is contradicted (probabilities); second_look.py."""
+    """What each finding adds for each kind (logits), and from where on that counts (probabilities); second_look.py."""
 
-    start: float
-    weights: Mapping[str, float]
-    unlike: float
-    alike: float
+    kinds: tuple[Kind, ...]
+    start: tuple[float, ...]
+    weights: Mapping[str, tuple[float, ...]]
+    unlike: float = 0.15
+    alike: float = 0.7
+    leans: float = 0.55
+    sure: float = 0.85
+    certain: float = 0.97
+    likelier: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +169,20 @@ def load_recognition_rules(path: Path) -> RecognitionRules:
     return _Reader(str(path)).rules(_table(path))
 
 
+_LIMITS = ("unlike", "alike", "leans", "sure", "certain", "likelier")
+
+
 def load_second_look(path: Path) -> SecondLook:
     """The weights of a file. Raises ConfigError."""
     table = _table(path)
     try:
-        weights = {name: float(weight) for name, weight in table["weights"].items()}
-        return SecondLook(
-            weights.pop("start"), weights, float(table["limits"]["unlike"]), float(table["limits"]["alike"])
-        )
+        kinds = tuple(Kind(kind) for kind in table["weights"]["kinds"])
+        lines = (line.split() for line in table["weights"]["table"].splitlines())
+        weights = {name: tuple(map(float, adds)) for name, *adds in lines}
+        if any(len(adds) != len(kinds) for adds in weights.values()):
+            raise ValueError("a weight for each kind is needed")
+        limits = {name: float(table["limits"][name]) for name in _LIMITS}
+        return SecondLook(kinds, weights.pop("start"), weights, **limits)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         wrong = f"is not what tests/fit_second_look.py writes ({error})"
     raise ConfigError((Fault(str(path), "file", wrong, "Remove it: the one that ships is used then."),))

@@ -1,52 +1,110 @@
-"""A second look at a person's mail: does it look like the applications that were labelled? It decides nothing alone.
+"""A second look at a person's mail: what do the labelled messages make of it? It decides nothing alone.
 
 The rules ask one question after the other, so that one wrong answer leads astray; this weighs everything that was found
-at once (logistic regression). Where both agree nothing happens; where they flatly contradict each other, a person
-looks. Fitted by tests/fit_second_look.py, never while the agent runs. Measured over messages that it had not seen
-(8-fold, 1,619 of them): 7 applications in 930 are handed to a person for nothing; of 17 wrong acknowledgements that an
-exam had found, it stopped 10.
+at once, the words themselves among it (multinomial logistic regression). Where both agree nothing happens. Where the
+rules hesitate, what this finds tips the scale; of two kinds that are no application, or of a first and a later mail of
+a candidate, the much likelier one wins; an application is made or unmade by both together only, else a person looks.
+Fitted by tests/fit_second_look.py, which prints how well it does on messages that it had not seen; never while the
+agent runs. Measured on 485 mails of people in two exams that neither had seen: the rules alone 89 % of the right kind,
+applications or not 95 %, 5 applications lost; both 92 %, 97 %, 1.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from math import exp
+import re
+from math import exp, fsum
 from typing import TYPE_CHECKING
 
 from inbox_agent import verdict
 from inbox_agent.application import Evidence, Kind
+from inbox_agent.offer_choice import stem
+from inbox_agent.phrases import cut
 from inbox_agent.pieces import BODY_PART
 from inbox_agent.rules import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from inbox_agent.rules import SecondLook
     from inbox_agent.sight import Sight
     from inbox_agent.verdict import Verdict
 
 _CANDIDATES = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL)
-_OTHERS = (Kind.OTHER, Kind.ENQUIRY)
+_SAYS = {
+    Kind.APPLICATION: "une candidature",
+    Kind.FOLLOW_UP: "la suite d’une candidature",
+    Kind.ENQUIRY: "une question sur un poste",
+    Kind.WITHDRAWAL: "un désistement",
+    Kind.OTHER: "un courrier sans candidature",
+    Kind.AUTOMATIC: "un message automatique",
+    Kind.BULK: "un envoi en nombre",
+}
+_LOOKED_AT = 3000  # characters of a body, 1500 of what it quotes; what follows says nothing new.
+_SHORT, _BRIEF = 12, 25  # words
+_FIRST, _LAST = 15, 20  # words
+_SHOWN = 4  # words of which the evidence speaks
 
 
 def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
-    """The verdict, or a doubt where everything that was found at once says the contrary."""
-    if found.kind is Kind.FOLLOW_UP and not sight.papers:
-        return found  # Nothing is acknowledged, and decide.py asks whose application it would be.
-    likeness = likeness_of(sight, look)
-    shown = Evidence("second_look", f"ressemble à une candidature : {likeness:.0%}", round(2 * likeness - 1, 1))
-    if found.kind in _CANDIDATES and likeness < look.unlike:
-        reason = "ressemble peu aux candidatures que nous connaissons"
-    elif found.kind in _OTHERS and likeness > look.alike:
-        reason = "ressemble beaucoup à une candidature"
-    else:
+    """The verdict; what is much likelier; or a doubt where it would make or unmake an application."""
+    chances = chances_of(sight, look)
+    meant = max(chances, key=lambda kind: chances[kind])
+    if found.hesitates:
+        wordless = meant is Kind.APPLICATION and not sight.papers  # Who applies says so in words that the rules know.
+        plain = chances[meant] >= _needed(meant, sight, look) and not wordless
+        return _of(found, meant, sight, look, chances) if plain else found
+    if meant is found.kind or found.kind not in chances:
         return found
+    if found.kind is Kind.APPLICATION and meant is not Kind.FOLLOW_UP:
+        unlike = chances[Kind.APPLICATION] + chances[Kind.FOLLOW_UP] < look.unlike
+        return _doubted(found, "ressemble peu aux candidatures que nous connaissons", chances) if unlike else found
+    if meant is Kind.APPLICATION and found.kind is not Kind.FOLLOW_UP:
+        if sight.cvs and chances[meant] >= look.certain:
+            return _of(found, meant, sight, look, chances)
+        alike = chances[meant] > look.alike
+        return _doubted(found, "ressemble beaucoup à une candidature", chances) if alike else found
+    likelier = chances[meant] >= look.likelier * chances[found.kind]
+    return _of(found, meant, sight, look, chances) if likelier else found
+
+
+def _needed(meant: Kind, sight: Sight, look: SecondLook) -> float:
+    """How sure it must be to tip the scale: who applies is answered, and papers may be somebody's."""
+    grave = meant is Kind.APPLICATION or (meant is Kind.OTHER and bool(sight.papers))
+    return look.sure if grave else look.leans
+
+
+def _doubted(found: Verdict, reason: str, chances: Mapping[Kind, float]) -> Verdict:
+    likeness = sum(chances[kind] for kind in _CANDIDATES)
+    shown = Evidence("second_look", f"ressemble à une candidature : {likeness:.0%}", round(2 * likeness - 1, 1))
     doubtful = verdict.doubt(reason, "second_look", *found.because)
     return dataclasses.replace(doubtful, evidence=(shown, *found.evidence), notes=found.notes)
 
 
-def likeness_of(sight: Sight, look: SecondLook) -> float:
-    """How probable it is, by the labelled messages, that a candidate writes about a candidature."""
-    logits = look.start + sum(look.weights.get(finding, 0.0) for finding in findings(sight))
-    return 1.0 / (1.0 + exp(-logits))
+def _of(found: Verdict, meant: Kind, sight: Sight, look: SecondLook, chances: Mapping[Kind, float]) -> Verdict:
+    words = ", ".join(f"« {word} »" for word in telling(sight, look, meant)[:_SHOWN])
+    weight = round(2 * sum(chances[kind] for kind in _CANDIDATES) - 1, 1)
+    told = f"ressemble à {_SAYS[meant]} : {chances[meant]:.0%}" + (f" ({words})" if words else "")
+    shown = Evidence("second_look", told, weight)
+    return verdict.Verdict(meant, ("second_look", *found.because), evidence=(shown, *found.evidence), notes=found.notes)
+
+
+def chances_of(sight: Sight, look: SecondLook) -> dict[Kind, float]:
+    """How probable each kind is, by the labelled messages."""
+    found = [look.weights[finding] for finding in findings(sight) if finding in look.weights]
+    totals = [fsum(adds) for adds in zip(look.start, *found, strict=True)]  # The same in whatever order they come.
+    highest = max(totals)
+    shares = [exp(total - highest) for total in totals]
+    whole = sum(shares)
+    return {kind: share / whole for kind, share in zip(look.kinds, shares, strict=True)}
+
+
+def telling(sight: Sight, look: SecondLook, meant: Kind) -> list[str]:
+    """The sender's words that speak most for a kind, the strongest first, as stems."""
+    at = look.kinds.index(meant)
+    words = [name for name in words_of(sight) if name in look.weights and look.weights[name][at] > 0]
+    strongest = sorted(words, key=lambda name: (-look.weights[name][at], name))
+    return list(dict.fromkeys(name.partition(".")[2] for name in strongest))
 
 
 def findings(sight: Sight) -> frozenset[str]:
@@ -54,6 +112,7 @@ def findings(sight: Sight) -> frozenset[str]:
     cues = {f"cue.{cue}" for cue in sight.hits}
     subject = {f"subject.{cue}" for cue, hit in sight.hits.items() if Place.SUBJECT in hit.places}
     pieces = {f"{_place(piece.document.part)}.{piece.document.kind.value}" for piece in sight.pieces}
+    length = len(sight.own.split())
     facts = {
         "fact.no_document": not sight.attached,
         "fact.answers": sight.answers,
@@ -70,9 +129,41 @@ def findings(sight: Sight) -> frozenset[str]:
         "fact.other_goal": bool(sight.other_goal),
         "fact.others_cv": sight.others_cv,
         "fact.several_owners": sight.several_owners,
+        "fact.own_dossier": sight.own_cv and any(one.document.part != BODY_PART for one in sight.letters),
+        "fact.short": length < _SHORT,
+        "fact.brief": length < _BRIEF,
     }
     recipients = {f"recipient.{shown.test}" for shown in sight.recipients}
-    return frozenset(cues | subject | pieces | recipients | {name for name, holds in facts.items() if holds})
+    found = cues | subject | pieces | recipients | {name for name, holds in facts.items() if holds}
+    return frozenset(found | words_of(sight))
+
+
+def words_of(sight: Sight) -> frozenset[str]:
+    """The words of the subject, of the text, of its questions, its beginning and its end, and of what it quotes."""
+    own = _stems(sight.own[:_LOOKED_AT])
+    asked: list[str] = []
+    since = 0
+    for at, word in enumerate(own):
+        if word == "?":
+            asked += own[since:at]
+        if word in ("?", "."):
+            since = at + 1
+    places = {
+        "title": _stems(sight.subject),
+        "word": own,
+        "asked": asked,
+        "first": own[:_FIRST],
+        "last": own[-_LAST:],
+        "quoted": _stems(sight.quoted[: _LOOKED_AT // 2]),
+    }
+    return frozenset(f"{place}.{word}" for place, words in places.items() for word in words if word != ".")
+
+
+_DIGIT = re.compile(r"\d")
+
+
+def _stems(text: str) -> list[str]:
+    return ["0" if _DIGIT.search(word) else stem(word) for word in cut(text).words]
 
 
 def _place(part: str) -> str:

@@ -47,7 +47,7 @@ STRONG, FAIR, WEAK = 4.0, 2.5, 1.5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The kind, the tests that decided (their ids), and for a doubt its reason in French."""
+    """The kind, the tests that decided (their ids), and for a doubt its reason in French; it `hesitates` over words."""
 
     kind: Kind
     because: tuple[str, ...] = ()
@@ -55,6 +55,12 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()
     third_party: bool = False
+    hesitates: bool = False
+
+
+def hesitation(reason: str, *because: str) -> Verdict:
+    """The words allow more than one reading: a person must look, unless all that was found at once is plain."""
+    return Verdict(Kind.DOUBT, because, reason, hesitates=True)
 
 
 def doubt(reason: str, *because: str) -> Verdict:
@@ -205,8 +211,19 @@ def _their_data(sight: Sight) -> Verdict | None:
     if not sight.has("asks_erasure") or (sight.cvs and sight.has("applies")):
         return None
     notes = ("demande relative aux données personnelles : délai légal d’un mois",)
-    found = (_withdrawal(sight) if sight.has("withdraws") else None) or Verdict(Kind.ENQUIRY, ("asks_erasure",))
-    return replace(found, notes=notes)
+    if sight.has("withdraws") and (withdrawn := _withdrawal(sight)) is not None:
+        return replace(withdrawn, notes=notes)
+    applied = _speaks_of_candidature(sight) or sight.has("encloses_papers", "refused") or sight.cvs
+    if not applied and _SUBSCRIBES.search(fold(f"{sight.subject}\n{sight.own[:2000]}")):
+        return Verdict(Kind.OTHER, ("asks_erasure",), notes=notes)
+    return replace(doubt("demande à effacer ou à connaître ses données : délai légal d’un mois", "asks_erasure"))
+
+
+# Who is in our files for something else than an application.
+_SUBSCRIBES = re.compile(
+    r"invitation|newsletter|lettres? d.info|adher|abonn|inscri|cotis|mailing|listes? de diffusion|envois?\b|participa"
+    r"|evenement|\bdons?\b|donat|fournisseur|client|beneficiaire|subscri|mailing list|unsubscribe|member"
+)
 
 
 def _not_the_one(sight: Sight) -> Verdict | None:
@@ -220,6 +237,8 @@ def _not_the_one(sight: Sight) -> Verdict | None:
 
 
 def _withdrawal(sight: Sight) -> Verdict | None:
+    if sight.has("comes_back") and not sight.papers and (sight.has("withdraws", "gives_up") or _of_the_job(sight)):
+        return Verdict(Kind.FOLLOW_UP, ("comes_back",))
     if sight.has("call_for_projects", "organisation_applies") or _for_an_agency(sight):
         return None
     if not sight.has("withdraws"):
@@ -309,7 +328,8 @@ def _written_by_a_machine(sight: Sight) -> Verdict | None:
         return Verdict(Kind.AUTOMATIC, ("delivery_failure",))
     if first_person(sight) >= FAIR:
         return None
-    if _says_plainly(sight, "out_of_office") and not sight.has("chaser", "adds"):
+    to_somebody = sight.question and not sight.in_subject("out_of_office")  # A program asks nothing.
+    if _says_plainly(sight, "out_of_office") and not sight.has("chaser", "adds") and not to_somebody:
         return Verdict(Kind.AUTOMATIC, ("out_of_office",))
     if sight.has("receipt") and "automati" in fold(sight.hits["receipt"].quote):
         return Verdict(Kind.AUTOMATIC, ("receipt",))  # It says so of itself.
@@ -373,6 +393,8 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     because = tuple(cue for cue in ("supplier", "another_purpose") if sight.has(cue))
     if not because or (not sight.papers and _seeks_work(sight)):
         return None
+    if sight.has("interview") and sight.for_oneself and sight.private_sender and not sight.papers:
+        return None
     says_so = declares(sight, "applies") or sight.own_cv or sight.has("adds", "chaser", "applied_before")
     for_a_job = sight.has("the_job") and says_so
     letters = [piece for piece in sight.letters if piece.document.part != BODY_PART]
@@ -423,7 +445,7 @@ def _business(sight: Sight) -> Verdict | None:
         return Verdict(Kind.OTHER, because)
     if sight.cvs:
         return _for_what(sight)
-    return doubt("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
+    return hesitation("parle d’une candidature, mais aussi d’autre chose (facture, devis, projet, cabinet…)", *because)
 
 
 def _without_application(sight: Sight, other: float, because: tuple[str, ...]) -> Verdict | None:
@@ -441,16 +463,29 @@ def _without_application(sight: Sight, other: float, because: tuple[str, ...]) -
 
 def _own_application(sight: Sight) -> bool:
     """The writer's own CV, with a letter or for a job that is named: whatever else she speaks of is her work."""
-    if not sight.own_cv or sight.has("agency", "circulate_offer") or sight.we:
+    if not sight.own_cv or sight.we:
         return False
     letter = any(piece.document.part != BODY_PART and not piece.by_name for piece in sight.letters)
+    if _own_dossier(sight):
+        return True
+    if sight.has("agency", "circulate_offer"):
+        return False
     return sight.has("the_job") or (letter and not sight.has("supplier"))
+
+
+def _own_dossier(sight: Sight) -> bool:
+    """The writer's own CV and letter, both attached: whatever she answers, and whatever else she speaks of."""
+    letter = any(piece.document.part != BODY_PART and not piece.by_name for piece in sight.letters)
+    for_else = sight.has("agency", "supplier", "another_purpose", "governance", "favour", "organisation_applies")
+    return sight.own_cv and letter and not sight.we and not for_else
 
 
 def _somebody_else(sight: Sight) -> Verdict | None:
     """A relative, an adviser, or somebody who recommends."""
     if sight.cvs and not sight.own_cv and wants_work(sight) < FAIR and wants_else(sight) >= STRONG + FAIR:
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
+    if sight.has("unaware") and sight.has("somebody_else", "relative", "acquaintance") and not sight.own_cv:
+        return doubt("quelqu’un écrit pour une personne qui ne le sait pas : elle n’a pas postulé", "unaware")
     if sight.has("acquaintance") and sight.cvs and not sight.own_cv:
         return doubt("quelqu’un transmet le CV d’une connaissance : à qui répondre ?", "acquaintance", "cv")
     if sight.has("relative") and not (sight.has("applies") and first_person(sight) > FAIR + STRONG):
@@ -532,7 +567,12 @@ def _others_papers(sight: Sight) -> Verdict:
 
 
 def _afterwards(sight: Sight) -> Verdict | None:
-    """What adds to an application, corrects it or chases it."""
+    """What adds to an application, corrects or chases it; what is sent again, since it was lost, is the first."""
+    sent_again = sight.has("came_back") and sight.cvs and not answers_a_candidate(sight.quoted)
+    return None if sent_again else _follows(sight)
+
+
+def _follows(sight: Sight) -> Verdict | None:
     chases, adds, before = sight.has("chaser"), sight.has("adds"), sight.has("applied_before")
     whole = bool(sight.cvs) and (bool(sight.letters) or sight.has("applies"))
     because = tuple(cue for cue in ("chaser", "adds", "applied_before") if sight.has(cue))
@@ -796,7 +836,7 @@ def _for_what(sight: Sight) -> Verdict:
     """Papers of an application came: they are one where somebody wants to be hired, and nothing speaks louder."""
     wants, other = wants_work(sight), wants_else(sight)
     application = Verdict(Kind.APPLICATION, ("cv", "letter", *_because(sight)))
-    if sight.answers and not other:
+    if (sight.answers and not other) or _own_dossier(sight):
         return application
     if not sight.cvs and said_else(sight) >= STRONG and not _names_work(sight):
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
@@ -817,8 +857,8 @@ def _for_what(sight: Sight) -> Verdict:
     if asked and not says_why(sight):
         return Verdict(Kind.OTHER, because)
     if because:
-        return doubt("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
-    return doubt("un CV, mais le message parle d’autre chose", "cv")
+        return hesitation("un CV, mais peut-être pour autre chose qu’un emploi chez nous", *because)
+    return hesitation("un CV, mais le message parle d’autre chose", "cv")
 
 
 def _names_work(sight: Sight) -> bool:
@@ -871,7 +911,7 @@ def _what_came(sight: Sight) -> Verdict | None:
         return Verdict(Kind.OTHER, ("somebody_else",))
     if sight.score(Speaks.APPLICATION) < FAIR:
         return None
-    return doubt("parle de candidature, mais aucune des pièces n’en est une", *_because(sight))
+    return hesitation("parle de candidature, mais aucune des pièces n’en est une", *_because(sight))
 
 
 def _asking(sight: Sight) -> Verdict | None:
@@ -893,13 +933,13 @@ def _thin(sight: Sight) -> Verdict | None:
     if sight.institution and not sight.attached and not first_person(sight):
         return Verdict(Kind.OTHER, tuple(cue for cue in _AGAINST if sight.has(cue)))
     if papers_weight(sight):
-        return doubt("une lettre, mais rien ne dit que quelqu’un postule", "letter")
+        return hesitation("une lettre, mais rien ne dit que quelqu’un postule", "letter")
     if sight.score(Speaks.APPLICATION) >= FAIR:
-        return doubt("parle de candidature, sans pièce et sans rien dire de précis", *_because(sight))
+        return hesitation("parle de candidature, sans pièce et sans rien dire de précis", *_because(sight))
     brief = sight.for_oneself or len(sight.own.split()) < _NOTE
     recruits = sight.private_sender and brief and not sight.familiar and wants_else(sight) < WEAK
     if recruits and _RECRUITING.search(fold(f"{sight.subject}\n{sight.own[:2000]}")):
-        return doubt("une personne parle d’un recrutement, sans que l’on sache ce qu’elle demande")
+        return hesitation("une personne parle d’un recrutement, sans que l’on sache ce qu’elle demande")
     opaque = [piece for piece in _unreadable(sight) if piece.document.state in _OPAQUE]
     little = len(sight.own.split()) < _NOTE and (sight.private_sender or not sight.own.strip())
     if opaque and little and not sight.score(Speaks.OTHER) and not sight.institution:
