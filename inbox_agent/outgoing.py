@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from email.charset import QP, Charset
 from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
-from email.parser import BytesParser
+from email.parser import BytesHeaderParser
 from email.utils import format_datetime, parseaddr, quote
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,6 @@ from inbox_agent.message import Address
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from email.policy import EmailPolicy
 
 HEADER_CAP = 200  # characters of one unstructured value (reliability.md threat 1)
 MESSAGE_ID_CAP = 250  # characters of one identifier (reliability.md section 2)
@@ -41,6 +41,8 @@ _ADDR_SPEC = re.compile(
 # A display name that needs no quotes (RFC 5322 3.2.3, atoms).
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _MIME = frozenset({"content-type", "content-transfer-encoding", "mime-version"})
+_QUOTED_PRINTABLE = Charset("utf-8")
+_QUOTED_PRINTABLE.body_encoding = QP
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,6 @@ class Outgoing:
     recipient: str
     message_id: str
     octets: bytes
-
-
-@cache
-def _policies() -> tuple[EmailPolicy[EmailMessage], EmailPolicy[EmailMessage]]:
-    """That of what is sent, and that of what is read back. They load a parser that a service at rest does without."""
-    from email import policy  # noqa: PLC0415 - see above
-
-    return policy.SMTP.clone(cte_type="7bit"), policy.default
 
 
 class HeaderMismatchError(RuntimeError):
@@ -102,12 +96,8 @@ def compose(
     back to exactly the fields meant.
     """
     meant = [(name, _value(value)) for name, value in headers]
-    smtp, _ = _policies()
-    message = EmailMessage(policy=smtp)
-    message.set_content(text, charset="utf-8", cte="quoted-printable", params={"format": "flowed"} if flowed else None)
-    if html is not None:
-        message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
-    octets = b"".join(_field(name, value) for name, value in meant) + message.as_bytes()
+    content = _text_alone(text, flowed=flowed) if html is None else _alternatives(text, html)
+    octets = b"".join(_field(name, value) for name, value in meant) + content
     _verify(octets, meant)
     return octets
 
@@ -115,6 +105,27 @@ def compose(
 def date_header(moment: datetime) -> str:
     """RFC 5322 3.3, in the moment's own zone."""
     return format_datetime(moment)
+
+
+def _text_alone(text: str, *, flowed: bool) -> bytes:
+    """Fields that are always the same and the text: the library would parse them four times (0.4 ms)."""
+    parameters = '; format="flowed"' if flowed else ""
+    fields = (
+        f'Content-Type: text/plain; charset="utf-8"{parameters}',
+        "Content-Transfer-Encoding: quoted-printable",
+        "MIME-Version: 1.0",
+    )
+    body = _QUOTED_PRINTABLE.body_encode(b"\n".join([*text.encode().splitlines(), b""]))
+    return "\r\n".join([*fields, "", *body.split("\n")]).encode("ascii")
+
+
+def _alternatives(text: str, html: str) -> bytes:
+    from email import policy  # noqa: PLC0415 - it loads a parser that a service at rest does without
+
+    message = EmailMessage(policy=policy.SMTP.clone(cte_type="7bit"))
+    message.set_content(text, charset="utf-8", cte="quoted-printable")
+    message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
+    return message.as_bytes()
 
 
 def _value(value: str | Address) -> str | Address:
@@ -164,8 +175,7 @@ def _address_field(name: str, address: Address) -> bytes:
 def _verify(octets: bytes, meant: Sequence[tuple[str, str | Address]]) -> None:
     """Compare what a receiver will read with what was meant, field by field."""
     fields = octets.partition(b"\r\n\r\n")[0]
-    _, default = _policies()
-    found = list(BytesParser(policy=default).parsebytes(fields, headersonly=True).raw_items())
+    found = list(BytesHeaderParser().parsebytes(fields).raw_items())
     ours = len(meant)
     names = [name.lower() for name, _ in found]
     more = [name for name, _ in found[ours:]]
@@ -184,7 +194,8 @@ def _says(name: str, raw: str, meant: str | Address) -> bool:
     if isinstance(meant, str):
         if raw == meant and "=?" not in raw:
             return True
-        _, default = _policies()
-        return str(default.header_fetch_parse(name, raw)) == meant
+        from email import policy  # noqa: PLC0415 - see _alternatives
+
+        return str(policy.default.header_fetch_parse(name, raw)) == meant
     phrase, addr_spec = parseaddr(raw)
     return (str(make_header(decode_header(phrase))), addr_spec) == (meant.name, meant.addr_spec)

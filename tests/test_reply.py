@@ -450,6 +450,16 @@ def test_no_name_breaks_a_reply(name, file):
     compose([("From", SENDER), ("To", Address("", "a@b.org"))], text=text, flowed=True)
 
 
+@given(text=st.text("a é=.\t’\u2028\n\r😀", min_size=1, max_size=300), flowed=st.booleans())
+def test_a_text_is_read_back_as_it_was_written(text, flowed):
+    octets = compose([("From", SENDER), ("To", Address("", "a@b.org"))], text=text, flowed=flowed)
+
+    lines = b"\r\n".join([*text.encode().splitlines(), b""]).decode()
+    assert parsed(octets).get_content() == lines
+    assert octets.isascii()
+    assert all(len(line) <= 76 and not line.endswith((b" ", b"\t")) for line in octets.split(b"\r\n"))
+
+
 def test_the_octets_are_compared_with_what_was_meant(monkeypatch):
     from inbox_agent import outgoing  # noqa: PLC0415, replaced in part.
 
