@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
     from inbox_agent.ports import FolderState, Sender
+    from inbox_agent.watch import Seen
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ _PURGE_HOUR = 4
 # a disk that fills up, a clock that was set back. A message that comes has it made before it is touched: the hour is
 # how late people hear of such trouble in a mailbox where nothing happens.
 _WHOLE_PASS = 3600
-_IDLE_SECONDS = 9 * 60  # shorter than any NAT forgets a connection (reliability.md threat 9)
+_IDLE_SECONDS = 9 * 60  # of silence: shorter than any NAT forgets a connection (reliability.md threat 9)
 
 
 def notify(state: str) -> None:
@@ -94,7 +95,7 @@ class Quiet:
     version: int
     until: float
     look_at: float
-    tree: dict[str, FolderState] | None = None
+    tree: Seen | None = None
     drafts: bool = True
 
 

@@ -97,8 +97,17 @@ class Mailbox(Protocol):
     def state(self, folder: str) -> FolderState | None:
         """What a folder holds, without opening it (STATUS); None if there is no such folder."""
 
-    def wait(self, seconds: float) -> bool:
-        """IDLE (or sleep, where there is none) at most so long; True if something seems to be new."""
+    def glance(self, folder: str) -> tuple[str, ...] | None:
+        """What a folder and those beneath hold, fit to be compared with another glance and for nothing else.
+
+        None where the server does not tell it at once.
+        """
+
+    def wait(self, silence: float) -> bool:
+        """IDLE (or sleep, where there is none) until the server said nothing for so long, in seconds.
+
+        True if something seems to be new.
+        """
 
     def close(self) -> None:
         """Log out, never raising."""

@@ -20,6 +20,7 @@ from inbox_agent.errors import AgentError, ImplausibleError, TryAgainError
 from inbox_agent.failpoint import reach
 from inbox_agent.fetch import batches, fetch
 from inbox_agent.journal import Event, moment, text
+from inbox_agent.ports import FolderState
 from inbox_agent.schema import acts, applications, events, folders, messages, threads
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from inbox_agent.execute import Account
     from inbox_agent.installation import Installation
     from inbox_agent.journal import Arrived, Write
-    from inbox_agent.ports import FolderState, Listed
+    from inbox_agent.ports import Listed
 
 _log = logging.getLogger(__name__)
+
+Seen = dict[str, FolderState] | tuple[str, ...]
 
 _BY_HAND = "déplacement dans la messagerie"
 _OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
@@ -73,16 +76,21 @@ def begin(installation: Installation, account: Account, name: str) -> None:
         account.mailbox.select(account.folder)
 
 
-def unmoved(installation: Installation, account: Account, name: str) -> dict[str, FolderState] | None:
+def unmoved(installation: Installation, account: Account, name: str) -> Seen | None:
     """Our folders, if they are as they were at the last look, so that another one would find nothing."""
     look = _Look(installation, account, name)
+    seen = account.mailbox.glance(look.target)  # First: what changes from then on shows in the next glance.
     tree = _tree(look)
-    return None if _changed(look, tree) else tree
+    if _changed(look, tree):
+        return None
+    return tree if seen is None else seen
 
 
-def still(account: Account, target: str, before: dict[str, FolderState]) -> bool:
+def still(account: Account, target: str, before: Seen) -> bool:
     """The same without the store: whether our folders are as they were before."""
-    return _states(account, target) == before
+    if isinstance(before, dict):
+        return _states(account, target) == before
+    return account.mailbox.glance(target) == before
 
 
 def look_around(installation: Installation, account: Account, name: str) -> None:

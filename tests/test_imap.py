@@ -277,6 +277,21 @@ def test_since_begins_a_day_early(account, mailbox):
     assert mailbox.since(ARRIVAL) == days[1:]
 
 
+def test_a_glance_tells_a_change_in_a_tree_from_one_beside_it(account, mailbox):
+    mailbox.append("Candidatures/x", MAIL, (), ARRIVAL)
+    before = mailbox.glance("Candidatures")
+    if before is None:
+        pytest.skip("pymap has no LIST-STATUS")
+    mailbox.append("Autres", MAIL, (), ARRIVAL)
+    assert mailbox.glance("Candidatures") == before
+
+    mailbox.append("Candidatures/x", MAIL, (), ARRIVAL)
+    one_more = mailbox.glance("Candidatures")
+    assert one_more != before
+    mailbox.append("Candidatures/y", MAIL, (), ARRIVAL)
+    assert mailbox.glance("Candidatures") not in (before, one_more)
+
+
 def test_waiting_ends_when_mail_comes(account, mailbox):
     with account.staff() as client:
         timer = threading.Timer(0.3, client.append, ("INBOX", MAIL))

@@ -315,23 +315,35 @@ class ImapMailbox:
         """Every folder that can be opened, by our names, sorted."""
         return sorted(item.name for item in self._list() if item.can_be_opened)
 
-    def wait(self, seconds: float) -> bool:
-        """IDLE, or sleep and NOOP, for so long at most; see ports.Mailbox."""
+    def wait(self, silence: float) -> bool:
+        """IDLE, or sleep and NOOP; see ports.Mailbox. A server that speaks has not lost the connection."""
         self._reopen()
         if not self._session.has_capability("IDLE"):
-            time.sleep(seconds)
+            time.sleep(silence)
             self._run("asking for news", self._session.noop)
             return self._news()
         self._run("starting to wait", self._session.start_idle)
-        until = time.monotonic() + min(seconds, _STILL_HERE)
-        while not self._news() and (left := until - time.monotonic()) > 0:
-            self._run("waiting for mail", self._session.hear, left, forget=False)
+        until = time.monotonic() + _STILL_HERE
+        heard = True
+        while heard and not self._news():
+            heard = self._run("waiting for mail", self._session.hear, silence, until, forget=False)
         self._run("waiting for mail", self._session.stop_idle, forget=False)
         return self._news()
 
     def state(self, folder: str) -> FolderState | None:
         """What a folder holds, without opening it (STATUS); None if there is no such folder."""
         return self._status(self._wire(folder))
+
+    def glance(self, folder: str) -> tuple[str, ...] | None:
+        """LIST-STATUS (RFC 5819), one command for a whole tree; see ports.Mailbox."""
+        if not self._session.has_capability("LIST-STATUS"):
+            return None
+        try:
+            return self._run("looking at folders", self._session.statuses, _quote(self._wire(folder) + b"*"))
+        except AgentError:
+            if self._lost is not None:
+                raise
+            return None
 
     def close(self) -> None:
         """Log out, never raising."""

@@ -174,6 +174,12 @@ class Session(IMAPClient):  # type: ignore[misc] # imapclient has no types, see 
                 raise error.__context__ from error
             raise
 
+    def statuses(self, pattern: bytes) -> tuple[str, ...]:
+        """The STATUS of every folder of such a name, as it came, sorted (RFC 5819)."""
+        items = "RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))"
+        self._checkok("list", *self._imap._simple_command("LIST", '""', pattern, items))  # noqa: SLF001 # The same.
+        return tuple(sorted(map(repr, self._imap.untagged_responses.get("STATUS", ()))))
+
     def uid_search(self, *criteria: bytes) -> list[int]:
         """UIDs, ascending, of one or several untagged SEARCH responses."""
         lines = self._raw_command_untagged(b"SEARCH", list(criteria))
@@ -216,17 +222,17 @@ class Session(IMAPClient):  # type: ignore[misc] # imapclient has no types, see 
                 kind, texts = self._imap.tagged_commands.pop(self._idle_tag)
                 raise Error(f"IDLE failed: {kind} {texts[0]!r}")
 
-    def hear(self, seconds: float) -> None:
-        """During IDLE: wait so long for a response that tells something, and read it."""
+    def hear(self, silence: float, until: float) -> bool:
+        """During IDLE: read a response that tells something. False: there was such a silence first, or the end."""
         poll = select.poll()
         poll.register(self._imap.sock, select.POLLIN)
-        until = time.monotonic() + seconds
-        while self._has_buffered() or poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        while self._has_buffered() or poll.poll(max(0.0, min(silence, until - time.monotonic())) * 1000):
             self.allow(_A_RESPONSE)
             if not self._imap.look_ahead().startswith(_NO_NEWS):
                 self._imap._get_response()  # noqa: SLF001 # Raises "socket error: EOF" where idle_check said [] for ever.
-                return
+                return True
             self._imap.readline()
+        return False
 
     def stop_idle(self) -> None:
         """DONE, and what was still to be said."""
