@@ -320,6 +320,7 @@ def digest(
     output: Annotated[Path | None, typer.Option(help="Write the HTML here.")] = None,
 ) -> None:
     """Write the digest of a day as HTML. Nothing is sent: the running agent does that at its hour."""
+    import webbrowser  # noqa: PLC0415 - only here
     from datetime import date as day_of  # noqa: PLC0415 - the option has its name
 
     from inbox_agent.report import preview as write_preview  # noqa: PLC0415 - slow to import
@@ -334,8 +335,8 @@ def digest(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_preview(installation, day, path)
     typer.echo(str(path))
-    if preview:
-        typer.launch(path.resolve().as_uri())
+    if preview and not webbrowser.open(path.resolve().as_uri()):
+        typer.echo("inbox-agent: no browser was found here: open this file where there is one.", err=True)
 
 
 @app.command()

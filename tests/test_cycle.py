@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import webbrowser
+from pathlib import Path
+
 import pytest
 from inbox_agent import cycle, fetch, outbox, publish, rebuild_apart
+from inbox_agent.cli import app
 from inbox_agent.decision import Act, ActKind, ActState
 from inbox_agent.errors import FileStoreError, TryAgainError
 from inbox_agent.journal import MAX_ATTEMPTS
+from typer.testing import CliRunner
 
 from association import DIRECTRICE, association, candidature
 
@@ -135,3 +140,15 @@ def test_a_rebuild_that_fails_elsewhere_is_told_and_made_by_the_next_pass(villes
     villes.run_pass()
 
     assert "Dupont" in (villes.archive / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["a browser", "none"])
+def test_the_digest_s_preview_says_where_it_is_whether_a_browser_opens_it_or_not(villes, monkeypatch, found):
+    villes.run_pass()
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda uri: opened.append(uri) or found)
+    result = CliRunner().invoke(app, ["digest", "--preview", "--config", str(villes.config)])
+    path = Path(result.stdout.strip())
+    assert (result.exit_code, opened) == (0, [path.as_uri()])
+    assert "<html" in path.read_text(encoding="utf-8")
+    assert ("no browser was found" in result.stderr) is not found
