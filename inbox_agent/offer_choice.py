@@ -107,7 +107,8 @@ def choose(
         sight.cvs and not sight.own_cv and (relative or (sight.others_cv and sight.has("seeks_work", "speaks_for")))
     )
     anything = (for_another or sight.has("any_work")) and not sight.has("this_offer")
-    if anything or sight.has("spontaneous", "internship") or sight.in_subject("internship_words"):
+    training = sight.in_subject("internship_words") and not sight.in_subject("this_offer")
+    if anything or sight.has("spontaneous", "internship") or training:
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
     opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed

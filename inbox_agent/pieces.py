@@ -151,6 +151,8 @@ _OF_CANDIDATES = re.compile(
 _ANNOUNCED = re.compile(
     r"\b(?:voici|voila|voilou|ci-joint|joint|joins|joignant|envoie?|mets?|transmets|trouverez|pj|piece jointe|attached"
     r"|here is)\b[^.!?\n]{0,30}\b(?:cv|c\.v|curriculum|resume)\b"
+    r"|\b(?:photographie|scanne|numerise|filme|pris en photo|prends en photo)e?r?\b[^.!?\n]{0,20}\b(?:mon|le|du|my)"
+    r" (?:cv|curriculum|resume)\b"
     r"|\b(?:cv|curriculum)\b[^.!?\n]{0,20}\b(?:ci-joint|joint|en pj|en piece|en photo|en image|scanne|attached)\b"
     r"|\b(?:photo|capture d.ecran|screenshot|scan|image)s?\b[^.!?\n]{0,12}\b(?:mon|du|de|of my)"
     r" (?:cv|curriculum|resume)\b"
@@ -251,6 +253,8 @@ _NAMES_A_POST = re.compile(
 
 # "Je n'ai pas rédigé de lettre": then this is none.
 _NO_LETTER = re.compile(
+    r"\blettre\b[^.!?;\n]{0,40}\b(?:attendre|attendra|suivra|suit|suivre|arrive|arrivera|viendra|parviendra|plus tard"
+    r"|demain|bient[oô]t|prochainement|ult[eé]rieurement|(?:lun|mar|mercre|jeu|vendre|same)di|dimanche|ce soir)\b|"
     r"\b(?:pas|sans|ni)\b[^.!?;\n]{0,40}\b(?:de|ma) lettre\b(?!,? mais)|\b(?:no|without a) (?:cover )?letter\b",
     re.IGNORECASE,
 )

@@ -555,14 +555,14 @@ def _staff(case: _Case, sight: Sight) -> Verdict | None:
     shown = (Evidence("staff_sender", f"From: {sender}", weight),)
     local = re.split(r"[.\-_+\d@]", sender)[0]
     if local in _FORMS and case.inner is None:
-        return _by_our_form(sight, shown)
+        return _by_our_form(case, sight, shown)
     if local in _COPIERS and (sight.papers or sight.attached):
         return dataclasses.replace(
             verdict.doubt("un document numérisé par un de nos appareils : une candidature sur papier ?", "cv"),
             evidence=shown,
         )
     if case.inner is not None:
-        inside = verdict.of_a_person(sight)
+        inside = _judged(case, sight)
         if inside.kind in (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL, Kind.DOUBT):
             notes = (*inside.notes, "transférée par l’équipe")
             return dataclasses.replace(
@@ -613,17 +613,22 @@ _COPIERS = frozenset(
 )
 
 
-def _by_our_form(sight: Sight, shown: tuple[Evidence, ...]) -> Verdict:
+def _by_our_form(case: _Case, sight: Sight, shown: tuple[Evidence, ...]) -> Verdict:
     """What somebody wrote into a form of our web site."""
-    inside = verdict.of_a_person(dataclasses.replace(sight, institution=False, private_sender=True))
+    inside = _judged(case, dataclasses.replace(sight, institution=False, private_sender=True))
     if inside.kind not in _PERSONAL:
         return Verdict(Kind.INTERNAL, ("staff_sender",), evidence=shown)
     notes = (*inside.notes, "reçue par un formulaire de notre site")
     return dataclasses.replace(inside, evidence=(*inside.evidence, *shown), notes=notes, third_party=True)
 
 
+def _judged(case: _Case, sight: Sight) -> Verdict:
+    """What a person's words are, by the rules and by the second look."""
+    return second_look.reconsider(verdict.of_a_person(sight), sight, case.rules.second_look)
+
+
 def _person(case: _Case, sight: Sight) -> Verdict:
-    found = second_look.reconsider(verdict.of_a_person(sight), sight, case.rules.second_look)
+    found = _judged(case, sight)
     if case.inner is None or found.kind is not Kind.APPLICATION:
         return found
     by = case.message.from_[0].addr_spec if case.message.from_ else "?"

@@ -52,7 +52,7 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
     meant = max(chances, key=lambda kind: chances[kind])
     if found.hesitates:
         wordless = meant is Kind.APPLICATION and not sight.papers  # Who applies says so in words that the rules know.
-        plain = chances[meant] >= _needed(meant, sight, look) and not wordless
+        plain = not wordless and chances[meant] >= (look.sure if sight.papers else look.leans)
         return _of(found, meant, sight, look, chances) if plain else found
     if meant is found.kind or found.kind not in chances:
         return found
@@ -68,12 +68,6 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
     return _of(found, meant, sight, look, chances) if likelier else found
 
 
-def _needed(meant: Kind, sight: Sight, look: SecondLook) -> float:
-    """How sure it must be to tip the scale: who applies is answered, and papers may be somebody's."""
-    grave = meant is Kind.APPLICATION or (meant is Kind.OTHER and bool(sight.papers))
-    return look.sure if grave else look.leans
-
-
 def _doubted(found: Verdict, reason: str, chances: Mapping[Kind, float]) -> Verdict:
     likeness = sum(chances[kind] for kind in _CANDIDATES)
     shown = Evidence("second_look", f"ressemble à une candidature : {likeness:.0%}", round(2 * likeness - 1, 1))
@@ -86,7 +80,14 @@ def _of(found: Verdict, meant: Kind, sight: Sight, look: SecondLook, chances: Ma
     weight = round(2 * sum(chances[kind] for kind in _CANDIDATES) - 1, 1)
     told = f"ressemble à {_SAYS[meant]} : {chances[meant]:.0%}" + (f" ({words})" if words else "")
     shown = Evidence("second_look", told, weight)
-    return verdict.Verdict(meant, ("second_look", *found.because), evidence=(shown, *found.evidence), notes=found.notes)
+    return dataclasses.replace(
+        found,
+        kind=meant,
+        because=("second_look", *found.because),
+        doubt=None,
+        evidence=(shown, *found.evidence),
+        hesitates=False,
+    )
 
 
 def chances_of(sight: Sight, look: SecondLook) -> dict[Kind, float]:

@@ -396,7 +396,8 @@ def _plainly_other(sight: Sight) -> Verdict | None:
     if sight.has("interview") and sight.for_oneself and sight.private_sender and not sight.papers:
         return None
     says_so = declares(sight, "applies") or sight.own_cv or sight.has("adds", "chaser", "applied_before")
-    for_a_job = sight.has("the_job") and says_so
+    her_own = sight.private_sender and sight.for_oneself and declares(sight, "encloses_papers", "about_oneself")
+    for_a_job = sight.has("the_job") and (says_so or (her_own and sight.has("this_offer")))
     letters = [piece for piece in sight.letters if piece.document.part != BODY_PART]
     if (for_a_job and not sight.others_cv) or (letters and not sight.has("supplier")):
         return None
@@ -406,8 +407,9 @@ def _plainly_other(sight: Sight) -> Verdict | None:
 
 
 def _for_a_seat(sight: Sight) -> bool:
-    """A candidature whose subject says that it is for a board, a council or a prize, and that speaks of no job."""
-    seat = sight.in_subject("governance") and sight.hits["governance"].count > 1
+    """A candidature that says that it is for a board, a council or a prize, and that speaks of no job."""
+    often = sight.has("governance") and sight.hits["governance"].count > 1
+    seat = often and (sight.in_subject("governance") or sight.has("another_purpose"))
     says = seat or (sight.in_subject("another_purpose") and sight.in_subject("subject_application"))
     return says and not sight.has("the_job", "this_offer", "seeks_work")
 
