@@ -150,10 +150,11 @@ def demo(
 def run(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
     """Serve: poll, answer, report once a day, until SIGTERM."""
     from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
-    from inbox_agent.heap import keep_small  # noqa: PLC0415 - the same
+    from inbox_agent.heap import keep_loaded, keep_small  # noqa: PLC0415 - the same
     from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
 
     keep_small()
+    keep_loaded()
     start_logging(verbose=verbose)
     with _installation(config) as installation:
         Daemon(installation).run()
@@ -168,10 +169,11 @@ def once(
 ) -> None:
     """One pass over every mailbox, then end."""
     from inbox_agent.daemon import Daemon  # noqa: PLC0415 - slow to import
-    from inbox_agent.heap import keep_small  # noqa: PLC0415 - the same
+    from inbox_agent.heap import keep_loaded, keep_small  # noqa: PLC0415 - the same
     from inbox_agent.logs import start_logging  # noqa: PLC0415 - the same
 
     keep_small()
+    keep_loaded()
     if verbose:
         start_logging(verbose=True)
     with _installation(config) as installation:
