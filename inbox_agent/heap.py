@@ -23,5 +23,5 @@ def keep_small() -> None:
 
 
 def keep_loaded() -> None:
-    """What is loaded by now stays: nobody looks for cycles in it any more, now and then (25 ms) or at the end (60 ms)."""
+    """What is loaded by now stays: nobody looks for cycles in it, now and then (25 ms) or at the end (60 ms)."""
     gc.freeze()
