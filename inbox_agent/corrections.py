@@ -300,7 +300,7 @@ def heed(write: Write, message_id: int, decision: Decision, told: Told, stored: 
     """After the decision: the doubt is resolved, the placement is staff's, and the next digest says so."""
     application_id = decision.application or message_id
     write.connection.execute(
-        sa.update(messages).where(messages.c.id == message_id).values(resolved_at=text(decision.received_at))
+        sa.update(messages).where(messages.c.id == message_id).values(resolved_at=messages.c.decided_at)
     )
     computed = assess.status(decision.documents, decision.missing)
     if told.timing is Timing.LATE or (told.status is not None and told.status is not computed):
@@ -459,13 +459,12 @@ def _values(
 ) -> dict[str, Any]:
     """The new columns of an application that staff place."""
     word = case.word
-    if offer is not None and not _known(case.installation, offer):
-        raise AgentError(f"there is no offer {offer}")
     by_word = status is not None or timing is not None
     known = case.installation.policy.offer(offer)
     with case.installation.journal.snapshot() as connection:
         pieces = present_documents(connection, application.id)
-    lacking = assess.missing(pieces, known)
+    # Where the offer's file is gone, what it asked for is what it was.
+    lacking = assess.missing(pieces, known) if _known(case.installation, offer) else tuple(application.missing)
     if offer != application.offer and not by_word:
         status = assess.status(pieces, lacking)
         timing = assess.arrival(known, moment(application.received_at), None).timing

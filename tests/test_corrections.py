@@ -357,6 +357,35 @@ def test_a_command_that_makes_no_sense_is_told_at_once(asso, words, status, said
     assert said in text
 
 
+def without_first_offer(asso: Association) -> None:
+    """The post is filled: somebody removes the offer's file."""
+    (asso.folder / "rules" / "offers" / f"{OFFER}.toml").unlink()
+    asso.reopen()
+
+
+def test_an_application_for_an_offer_that_is_gone_is_corrected_all_the_same(asso):
+    asso.deliver(candidature(bring=("cv",), message_id="<1@example.org>"))
+    asso.run_pass()
+    without_first_offer(asso)
+
+    run(asso, "correct", "1", "late")
+    asso.run_pass()
+
+    assert asso.where("<1@example.org>") == [LATE]
+    assert record(asso)["missing"] == ["letter"]
+
+
+def test_an_application_for_an_offer_that_is_gone_may_be_put_in_doubt(asso):
+    asso.deliver(candidature(message_id="<1@example.org>"))
+    asso.run_pass()
+    without_first_offer(asso)
+
+    asso.move("<1@example.org>", DOUBT)
+    asso.run_pass()
+
+    assert record(asso)["status"] == "doubt"
+
+
 def test_two_corrections_at_once_end_with_the_last_word(asso):
     asso.deliver(candidature(message_id="<1@example.org>"))
     asso.run_pass()
