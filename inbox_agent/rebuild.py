@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from inbox_agent.decision import ActState
+from inbox_agent.decision import ActKind, ActState
 from inbox_agent.errors import AgentError, FileStoreError
 from inbox_agent.schema import acts, applications, documents, events, messages, threads
 
@@ -70,11 +70,13 @@ def _insert(connection: sa.Connection, path: PurePosixPath, record: dict[str, An
     application = {**record["application"], "path": str(path.parent)}
     application["written_revision"] = application["revision"]
     connection.execute(sa.insert(applications).values(**_known(applications, application)))
+    actions = [_settled(row) for row in record["actions"]]
+    still = {row["message_id"] for row in actions if row["state"] in _OPEN}
     for table, rows in (
-        (messages, record["messages"]),
+        (messages, [_closed(row, still) for row in record["messages"]]),
         (documents, record["files"]),
         (threads, record["threads"]),
-        (acts, [_settled(row) for row in record["actions"]]),
+        (acts, actions),
         (events, record["events"]),
     ):
         for row in rows:
@@ -97,7 +99,12 @@ def _known(table: sa.Table, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settled(act: dict[str, Any]) -> dict[str, Any]:
-    """An act that was still to be done: without the octets of a mail nobody can do it, a move is found out anew."""
-    if act["state"] not in _OPEN:
+    """An act that was still to be done: its octets, or those of the spool, are gone; a move needs none."""
+    if act["state"] not in _OPEN or act["kind"] == ActKind.MOVE:
         return act
     return {**act, "state": ActState.CANCELLED.value, "result": "lost with the store"}
+
+
+def _closed(message: dict[str, Any], still: set[int]) -> dict[str, Any]:
+    """A message for which nothing is left to do is over: no act would ever say so."""
+    return {**message, "state": "done"} if message["state"] == "decided" and message["id"] not in still else message

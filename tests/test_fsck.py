@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from inbox_agent.adapters.imap import ImapMailbox
+from inbox_agent.errors import AgentError
 from inbox_agent.schema import applications, documents, events, messages, threads
 
 from association import OFFER, SECOND_OFFER, association, candidature
@@ -140,6 +142,29 @@ def test_a_store_rebuilt_from_the_archive_equals_the_original(asso):
     asso.run_pass()
     assert len(asso.replies) == sent
     assert len(content(asso)["applications"]) == len(original["applications"])
+
+
+def test_a_move_that_was_still_to_be_made_is_made_by_the_store_that_was_rebuilt(tmp_path, monkeypatch):
+    with association(tmp_path) as made:
+        made.deliver(candidature("Jeanne Dupont", message_id="<1@example.org>"))
+        with monkeypatch.context() as server:
+            server.setattr(ImapMailbox, "move", refuse)
+            made.run_pass()
+        assert made.where("<1@example.org>") == ["INBOX"]
+        made.close()
+        for path in (made.folder / "state").glob("journal.db*"):
+            path.unlink()
+
+        assert run(made, "rebuild")[0] == 0
+        made.clock.later(hours=1)
+        made.run_pass()
+
+        assert made.where("<1@example.org>") == [f"Candidatures/{OFFER}/Complètes"]
+        assert (made.journal.ledger().filed, made.journal.ledger().pending) == (1, 0)
+
+
+def refuse(*_: object) -> None:
+    raise AgentError("the server refuses")
 
 
 def test_a_store_that_holds_messages_is_not_overwritten(asso):
