@@ -26,7 +26,7 @@ from inbox_agent.decide import (
     SPONTANEOUS_FOLDER,
     state_folder,
 )
-from inbox_agent.decision import Act, ActKind, ActState, Told
+from inbox_agent.decision import OPEN, REPLIES, Act, ActKind, ActState, Told
 from inbox_agent.errors import AgentError
 from inbox_agent.fetch import spool_again_from
 from inbox_agent.journal import Event, moment, text
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 # Beneath the archive's root: what staff said is no application, until it is purged.
 ASIDE_FOLDER = "_ecartees"
 _FILED = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL)
-_REPLIES = (ActKind.DRAFT, ActKind.SEND)
-_OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _BUSY_KINDS = (ActKind.FILE, ActKind.REFILE, ActKind.MOVE)
 
 
@@ -186,7 +184,7 @@ def _busy(connection: sa.Connection, row: sa.Row[Any], application: sa.Row[Any] 
     about = acts.c.message_id == row.id
     if application is not None:
         about = sa.or_(about, acts.c.application_id == application.id)
-    query = sa.select(acts.c.id).where(about, acts.c.kind.in_(_BUSY_KINDS), acts.c.state.in_(_OPEN))
+    query = sa.select(acts.c.id).where(about, acts.c.kind.in_(_BUSY_KINDS), acts.c.state.in_(OPEN))
     return connection.execute(query.limit(1)).one_or_none() is not None
 
 
@@ -377,7 +375,7 @@ def _settle(case: _Case, application: sa.Row[Any], wanted: Meaning, *, in_doubt:
 def _answer(case: _Case, application: sa.Row[Any]) -> Outcome:
     with case.installation.journal.snapshot() as connection:
         query = sa.select(acts.c.id).where(
-            acts.c.application_id == application.id, acts.c.kind.in_(_REPLIES), acts.c.state != ActState.CANCELLED
+            acts.c.application_id == application.id, acts.c.kind.in_(REPLIES), acts.c.state != ActState.CANCELLED
         )
         if connection.execute(query.limit(1)).one_or_none() is not None:
             return Outcome("déjà répondu : aucune seconde réponse")
@@ -540,7 +538,7 @@ def _refile(write: Write, application: sa.Row[Any], path: str, occasion: str) ->
 def _cancel_replies(write: Write, application_id: int) -> None:
     write.connection.execute(
         sa.update(acts)
-        .where(acts.c.application_id == application_id, acts.c.kind.in_(_REPLIES), acts.c.state == ActState.PENDING)
+        .where(acts.c.application_id == application_id, acts.c.kind.in_(REPLIES), acts.c.state == ActState.PENDING)
         .values(state=ActState.CANCELLED, result="set aside by staff")
     )
 

@@ -144,6 +144,10 @@ class ActKind(StrEnum):
     KEEP = "keep"
 
 
+# The kinds of mails of ours.
+REPLIES = (ActKind.DRAFT, ActKind.SEND)
+
+
 class ActState(StrEnum):
     """Where an act is. `in_doubt`: the server may or may not have taken the message (SMTP's window)."""
 
@@ -153,6 +157,10 @@ class ActState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+# The states of what is still to be done.
+OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 
 
 @dataclass(frozen=True, slots=True)

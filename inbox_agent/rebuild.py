@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from inbox_agent.decision import ActKind, ActState
+from inbox_agent.decision import OPEN, ActKind, ActState
 from inbox_agent.errors import AgentError, FileStoreError
 from inbox_agent.schema import acts, applications, documents, events, messages, threads
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inbox_agent.installation import Installation
-
-_OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 
 
 def rebuild(installation: Installation, progress: Callable[[int, int], None]) -> tuple[int, tuple[str, ...]]:
@@ -71,7 +69,7 @@ def _insert(connection: sa.Connection, path: PurePosixPath, record: dict[str, An
     application["written_revision"] = application["revision"]
     connection.execute(sa.insert(applications).values(**_known(applications, application)))
     actions = [_settled(row) for row in record["actions"]]
-    still = {row["message_id"] for row in actions if row["state"] in _OPEN}
+    still = {row["message_id"] for row in actions if row["state"] in OPEN}
     for table, rows in (
         (messages, [_closed(row, still) for row in record["messages"]]),
         (documents, record["files"]),
@@ -100,7 +98,7 @@ def _known(table: sa.Table, row: dict[str, Any]) -> dict[str, Any]:
 
 def _settled(act: dict[str, Any]) -> dict[str, Any]:
     """An act that was still to be done: its octets, or those of the spool, are gone; a move needs none."""
-    if act["state"] not in _OPEN or act["kind"] == ActKind.MOVE:
+    if act["state"] not in OPEN or act["kind"] == ActKind.MOVE:
         return act
     return {**act, "state": ActState.CANCELLED.value, "result": "lost with the store"}
 
