@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from inbox_agent.decision import Act, ActKind
+from inbox_agent.journal import moment, text
 from inbox_agent.schema import digests
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ def send_due_digest(installation: Installation) -> bool:
         before = connection.scalar(sa.select(sa.func.max(digests.c.until)))
     from inbox_agent.survey import Span, digest_view  # noqa: PLC0415 - once a day
 
-    start = datetime.fromisoformat(before) if before else installation.journal.installed_at()
-    view = digest_view(installation, due.date(), Span(start, installation.clock.now()))
-    if view.empty and not installation.config.digest.heartbeat:
-        return _write(installation, due.date(), view, ())
-    return _write(installation, due.date(), view, _mails(installation, view))
+    with installation.journal.transaction("until"):
+        # Nobody else writes now: what was decided until here can be read, what is decided later is the next digest's.
+        until = installation.clock.now()
+    start = moment(before) if before else installation.journal.installed_at()
+    view = digest_view(installation, due.date(), Span(start, until))
+    silent = view.empty and not installation.config.digest.heartbeat
+    return _write(installation, view, until, () if silent else _mails(installation, view))
 
 
 def last_due(installation: Installation) -> datetime | None:
@@ -46,9 +49,9 @@ def last_due(installation: Installation) -> datetime | None:
     config, now = installation.config.digest, installation.now()
     for back in range(8):
         day = now.date() - timedelta(days=back)
-        moment = datetime.combine(day, config.at, installation.zone)
-        if moment <= now and _WEEKDAYS[day.weekday()] in config.days:
-            return moment if moment >= installation.journal.installed_at() else None
+        due = datetime.combine(day, config.at, installation.zone)
+        if due <= now and _WEEKDAYS[day.weekday()] in config.days:
+            return due if due >= installation.journal.installed_at() else None
     return None
 
 
@@ -63,6 +66,9 @@ def preview(installation: Installation, day: date, path: Path) -> Digest:
 
 
 def _mails(installation: Installation, view: Digest) -> tuple[Act, ...]:
+    """One for each who is to get it; none where nothing can be sent, which `inbox-agent check` says."""
+    if installation.config.smtp is None:
+        return ()
     from inbox_agent.digest import render_digest  # noqa: PLC0415 - once a day
 
     stationery = installation.stationery
@@ -85,11 +91,12 @@ def _mails(installation: Installation, view: Digest) -> tuple[Act, ...]:
     return tuple(acts)
 
 
-def _write(installation: Installation, day: date, view: Digest, mails: tuple[Act, ...]) -> bool:
+def _write(installation: Installation, view: Digest, until: datetime, mails: tuple[Act, ...]) -> bool:
     """The digest and the note that it was made, in one transaction; execute sends it."""
-    now = installation.clock.now().isoformat(timespec="microseconds")
+    made_at = text(installation.clock.now())
     with installation.journal.transaction("digest") as write:
-        write.connection.execute(sa.insert(digests).values(day=day.isoformat(), until=now, made_at=now))
+        row = {"day": view.day.isoformat(), "until": text(until), "made_at": made_at}
+        write.connection.execute(sa.insert(digests).values(**row))
         write.plan(mails, None, None)
-    _log.info("digest day=%s mails=%d empty=%s", day, len(mails), view.empty)
+    _log.info("digest day=%s mails=%d empty=%s", view.day, len(mails), view.empty)
     return bool(mails)

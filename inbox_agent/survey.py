@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from inbox_agent.application import DocumentState, Kind, Status, Timing
-from inbox_agent.decision import ActKind, ActState
+from inbox_agent.decision import REPLIES, ActKind, ActState
 from inbox_agent.digest import (
     Balance,
     Correction,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from inbox_agent.installation import Installation
 
-_REPLIES = (ActKind.DRAFT, ActKind.SEND)
 _TEMPLATE_WORDS = {
     "complete": "accusé de réception",
     "incomplete": "pièces manquantes",
@@ -143,7 +142,7 @@ def _pieces(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, l
 def _replies(connection: sa.Connection, ids: Sequence[int] | None) -> dict[int, sa.Row[Any]]:
     columns = (acts.c.application_id, acts.c.kind, acts.c.state, acts.c.done_at, acts.c.payload, acts.c.settled)
     query: sa.Select[Any] = (
-        sa.select(*columns).where(_within(acts.c.application_id, ids), acts.c.kind.in_(_REPLIES)).order_by(acts.c.id)
+        sa.select(*columns).where(_within(acts.c.application_id, ids), acts.c.kind.in_(REPLIES)).order_by(acts.c.id)
     )
     found: dict[int, sa.Row[Any]] = {}
     for row in connection.execute(query):
@@ -264,11 +263,10 @@ def likely_answers(number: int) -> tuple[LikelyAnswer, ...]:
 def _uncertain(
     connection: sa.Connection, rows: dict[int, ApplicationRow], zone: ZoneInfo
 ) -> tuple[UncertainReply, ...]:
-    states = (ActState.IN_DOUBT, ActState.FAILED)
-    query = sa.select(acts).where(acts.c.kind.in_(_REPLIES), acts.c.state.in_(states)).order_by(acts.c.id)
+    query = sa.select(acts).where(_UNCERTAIN, acts.c.application_id.is_not(None)).order_by(acts.c.id)
     return tuple(
         UncertainReply(
-            number=row.application_id or row.id,
+            number=row.application_id,
             name=rows[row.application_id].name if row.application_id in rows else "",
             address=row.recipient or "",
             at=moment(row.created_at).astimezone(zone),
@@ -280,6 +278,9 @@ def _uncertain(
         )
         for row in connection.execute(query)
     )
+
+
+_UNCERTAIN = sa.and_(acts.c.kind.in_(REPLIES), acts.c.state.in_((ActState.IN_DOUBT, ActState.FAILED)))
 
 
 def _bounced(
@@ -442,7 +443,8 @@ def _health(connection: sa.Connection, installation: Installation) -> Health:
             for row in rows
             if row.trouble and row.trouble_since
         )
-        + _hindrances(installation),
+        + _hindrances(installation)
+        + _lost_reports(connection),
     )
 
 
@@ -457,8 +459,17 @@ def _hindrances(installation: Installation) -> tuple[str, ...]:
     if trouble := installation.journal.fact(SENDING_TROUBLE):
         found.append(f"rien ne peut être envoyé : {trouble}")
     if stuck := installation.journal.stuck():
-        found.append(f"{len(stuck)} messages ne peuvent être classés ou déplacés : {stuck[0].result}")
+        found.append(f"à classer ou à déplacer, sans succès : {len(stuck)} ({stuck[0].result})")
     return tuple(found)
+
+
+def _lost_reports(connection: sa.Connection) -> tuple[str, ...]:
+    """Digests that somebody may not have got."""
+    query = sa.select(acts.c.recipient).where(_UNCERTAIN, acts.c.application_id.is_(None)).distinct()
+    return tuple(
+        f"un bulletin n’est peut-être pas parvenu à {recipient} : voir « inbox-agent outbox »"
+        for recipient in connection.scalars(query.order_by(acts.c.recipient))
+    )
 
 
 def _since(stored: str, zone: ZoneInfo) -> str:

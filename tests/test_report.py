@@ -1,0 +1,69 @@
+"""The digest of a day is made once, tells everything once, and is mailed where there is a server that takes it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from inbox_agent import survey
+from inbox_agent.report import send_due_digest
+from inbox_agent.status import read_status
+
+from association import DIRECTRICE, association, candidature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from association import Association
+
+
+@pytest.fixture
+def asso(tmp_path) -> Iterator[Association]:
+    with association(tmp_path) as made:
+        made.run_pass()
+        made.clock.later(days=1)
+        yield made
+
+
+def test_what_comes_while_a_digest_is_made_is_in_the_next_one(asso, monkeypatch):
+    view_of = survey.digest_view
+
+    def slowly(*asked):
+        view = view_of(*asked)
+        asso.deliver(candidature("Jeanne Dupont", message_id="<1@example.org>"))
+        asso.clock.later(seconds=1)
+        asso.run_pass()
+        asso.clock.later(seconds=1)
+        return view
+
+    with monkeypatch.context() as while_it_is_made:
+        while_it_is_made.setattr(survey, "digest_view", slowly)
+        assert send_due_digest(asso.installation)
+    asso.run_pass()
+
+    asso.clock.later(days=1)
+    assert "1 nouvelle" in " ".join(asso.digest()["Subject"].split())
+
+
+def test_where_nothing_can_be_sent_the_digest_is_no_mail_that_fails(asso):
+    asso.close()
+    text = re.sub(r"\[smtp\][^\[]*", "", asso.config.read_text(encoding="utf-8"))
+    asso.config.write_text(text.replace('mode = "send"', 'mode = "draft"'), encoding="utf-8")
+
+    assert not send_due_digest(asso.installation)
+
+    assert asso.journal.mail_acts() == ()
+
+
+def test_a_digest_that_was_refused_is_told_as_one_and_not_as_an_answer_to_somebody(asso):
+    assert send_due_digest(asso.installation)
+    mail, *_ = [act for act in asso.journal.mail_acts() if act.recipient == DIRECTRICE]
+    asso.journal.failed(mail, "550 no such user")
+
+    asso.clock.later(days=1)
+    said = asso.digest().get_body(("plain",)).get_content()
+
+    assert "Réponses à contrôler" not in said
+    assert f"parvenu à {DIRECTRICE}" in " ".join(said.split())
+    assert any("outbox" in trouble for trouble in read_status(asso.installation).troubles)
