@@ -150,26 +150,24 @@ class Alarm:
 
     def _mail(self, recipient: str, subject: str, text: str) -> bool:
         organisation = self._config.organisation
-        octets = compose(
-            [
-                ("From", Address(organisation.name, organisation.address)),
-                ("To", Address("", recipient)),
-                ("Subject", subject),
-                ("Date", date_header(self._clock.now())),
-                ("Message-ID", f"<alert.{secrets.token_hex(16)}@{organisation.address.rpartition('@')[2]}>"),
-                ("Auto-Submitted", "auto-generated"),
-                ("X-Auto-Response-Suppress", "All"),
-            ],
-            text=text,
-        )
+        headers: list[tuple[str, str | Address]] = [
+            ("From", Address(organisation.name, organisation.address)),
+            ("To", Address("", recipient)),
+            ("Subject", subject),
+            ("Date", date_header(self._clock.now())),
+            ("Message-ID", f"<alert.{secrets.token_hex(16)}@{organisation.address.rpartition('@')[2]}>"),
+            ("Auto-Submitted", "auto-generated"),
+            ("X-Auto-Response-Suppress", "All"),
+        ]
         sender = None
         try:
+            octets = compose(headers, text=text)
             sender = smtp_sender(self._config)
             if sender is None:
                 _log.error("alert-failed: alerts.to is set and there is no [smtp]")
                 return False
             sender.send(octets, envelope_from=organisation.address, recipient=recipient, before_dot=lambda: None)
-        except AgentError as error:
+        except (AgentError, ValueError) as error:  # ValueError: the address of a configuration that is wrong.
             _log.error("alert-failed %s: %s", type(error).__name__, error)
             return False
         finally:

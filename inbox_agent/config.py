@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from inbox_agent.errors import AuthenticationError, ConfigError, Fault
 from inbox_agent.offers import AddressSpec, Zone
+from inbox_agent.outgoing import is_addr_spec
 from inbox_agent.shipped import shipped
 from inbox_agent.toml_model import Section, identifier, load
 
@@ -29,17 +30,28 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
     if value == "":
         raise ValueError("is empty; Name a file or folder.")
     if isinstance(value, str) and folder is not None:
-        return str(Path(folder).resolve() / Path(value).expanduser())
+        try:
+            return str(Path(folder).resolve() / Path(value).expanduser())
+        except RuntimeError:
+            raise ValueError(f'"{value}" is in the home of nobody known; Write the whole path.') from None
     return value
 
 
-def _clock_time(value: Any) -> Any:
-    if isinstance(value, time):
-        return value
+def _clock_time(value: Any) -> time:
+    """To the minute, in the association's zone: at no other moment is the digest looked for."""
     try:
-        return time.fromisoformat(str(value))
+        at = value if isinstance(value, time) else time.fromisoformat(str(value))
     except ValueError:
-        raise ValueError(f'"{value}" is no time of day; Write it as "18:00".') from None
+        at = None
+    if at is None or at != time(at.hour, at.minute):
+        raise ValueError(f'"{value}" is no time of day; Write it as "18:00".')
+    return at
+
+
+def _writable(value: str) -> str:
+    if not is_addr_spec(value):
+        raise ValueError(f'"{value}" cannot be written to; Use letters without accents, and a domain as "xn--…".')
+    return value
 
 
 def _not_in_dst_gap(value: time) -> time:
@@ -50,6 +62,7 @@ def _not_in_dst_gap(value: time) -> time:
 
 FilePath = Annotated[Path, BeforeValidator(_resolve)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time), AfterValidator(_not_in_dst_gap)]
+Recipient = Annotated[AddressSpec, AfterValidator(_writable)]
 Word = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -58,10 +71,10 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 class Secret(Section):
     """Where a secret is, never the secret itself. Exactly one of the four."""
 
-    credential: str | None = None
+    credential: Word | None = None
     file: FilePath | None = None
-    env: str | None = None
-    command: list[str] | None = None
+    env: Word | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -136,8 +149,9 @@ def _read_environment(name: str) -> str:
 def _run_command(command: list[str]) -> str:
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - the operator's own command
-    except (OSError, subprocess.SubprocessError) as error:
-        raise AuthenticationError(f"the secret command {command[0]} failed ({type(error).__name__}).") from None
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        failed = f"the secret command {command[0]} failed ({type(error).__name__}). Run it by hand to see why."
+        raise AuthenticationError(failed) from None
     return ran.stdout[:_MAX_SECRET].rstrip("\r\n")
 
 
@@ -249,7 +263,7 @@ class Archive(Section):
 class DigestSection(Section):
     """The daily report to staff."""
 
-    to: Annotated[list[AddressSpec], Field(min_length=1)]
+    to: Annotated[list[Recipient], Field(min_length=1)]
     at: TimeOfDay = time(18, 0)
     days: list[Weekday] = ["mon", "tue", "wed", "thu", "fri"]
     heartbeat: bool = True
@@ -259,9 +273,9 @@ class Organisation(Section):
     """Who speaks in the replies."""
 
     name: Word
-    address: AddressSpec
+    address: Recipient
     address_name: str = ""
-    reply_to: AddressSpec | None = None
+    reply_to: Recipient | None = None
     signature: list[str] = []
     contact: str | None = None
     next_steps: str | None = None
@@ -301,7 +315,7 @@ class ReaderSection(Section):
 class Alerts(Section):
     """Who hears of trouble at once."""
 
-    to: list[AddressSpec] = []
+    to: list[Recipient] = []
     command: list[str] | None = None
     after_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
 

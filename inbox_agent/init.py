@@ -15,6 +15,7 @@ import typer
 from inbox_agent.errors import AgentError
 from inbox_agent.offer import PUBLIC_DOMAINS
 from inbox_agent.offers import ADDRESS
+from inbox_agent.outgoing import is_addr_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,8 +138,8 @@ def _ask(question: str, read: Callable[[str], Answer], **options: Any) -> Answer
 
 def _address(text: str) -> str:
     address = text.strip().lower()
-    if not ADDRESS.fullmatch(address):
-        raise ValueError(f'"{text}" is no e-mail address; write it as name@example.org')
+    if not (ADDRESS.fullmatch(address) and is_addr_spec(address)):
+        raise ValueError(f'"{text}" is no e-mail address; write it as name@example.org, without accents')
     return address
 
 

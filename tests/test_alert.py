@@ -149,6 +149,14 @@ def test_a_wrong_configuration_still_says_whom_to_alert(path, clock, heard):
     assert "inbox-agent check" in heard.read_text()
 
 
+def test_an_address_that_cannot_be_written_keeps_no_alert_back(path, clock, heard):
+    text = path.read_text().replace('address = "', 'address = "é')
+    path.write_text(text.replace("[alerts]", '[alerts]\nto = ["operator@example.org"]'))
+
+    assert Alarm(salvaged_config(path), clock).tell(_REFUSED)
+    assert subjects(heard) == [f"[inbox_agent] {_REFUSED.what}"]
+
+
 def test_a_file_that_is_no_toml_says_so(path):
     path.write_text("[[[")
 

@@ -12,6 +12,7 @@ from inbox_agent.config import Config, Secret, load_config
 from inbox_agent.errors import AuthenticationError, ConfigError
 from inbox_agent.offers import OfferFile, load_offers
 from inbox_agent.toml_model import Section, load
+from pydantic import ValidationError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
@@ -130,6 +131,36 @@ def test_the_digest_cannot_be_due_at_an_hour_that_the_clocks_skip(tmp_path):
 
     with pytest.raises(ConfigError, match="02:30"):
         load_config(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("at", ['"18:00:30"', "18:00:30", '"18:00+02:00"'])
+def test_the_digest_is_due_at_a_minute_of_the_association_s_day(tmp_path, at):
+    text = EXAMPLE.read_text(encoding="utf-8").replace('#at = "18:00"', f"at = {at}")
+
+    with pytest.raises(ConfigError, match=r'digest\.at: .* Write it as "18:00"'):
+        load_config(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("section", ["digest", "alerts"])
+def test_an_address_that_no_mail_can_be_written_to_is_refused(tmp_path, section):
+    """Nothing else notices, until the first digest or alert."""
+    text = EXAMPLE.read_text(encoding="utf-8") + "\n[alerts]\nto = []\n"
+    text = re.sub(rf"(?m)^\[{section}\]\nto = .*", f'[{section}]\nto = ["hélène@example.org"]', text)
+
+    with pytest.raises(ConfigError, match=rf'{section}\.to\[0\]: "hélène@example.org" cannot be written to'):
+        load_config(write(tmp_path, text))
+
+
+def test_a_home_of_nobody_is_a_fault_that_names_its_key(tmp_path):
+    text = re.sub("(?m)^state = .*", 'state = "~nobody-of-that-name/state"', EXAMPLE.read_text(encoding="utf-8"))
+
+    with pytest.raises(ConfigError, match=r"state: .* Write the whole path"):
+        load_config(write(tmp_path, text))
+
+
+def test_a_command_of_no_words_is_a_fault():
+    with pytest.raises(ValidationError, match="command"):
+        Secret(command=[])
 
 
 def test_sending_without_a_submission_server_is_a_fault(tmp_path):
@@ -253,9 +284,10 @@ def test_a_secret_comes_from_a_credential_the_environment_or_a_command(tmp_path,
         Secret(credential="absent"),
         Secret(env="NO_SUCH_VARIABLE_HERE"),
         Secret(command=["false"]),
+        Secret(command=["printf", "\\377"]),
         Secret(file=Path("/nowhere")),
     ],
 )
 def test_a_secret_that_is_not_there_is_an_authentication_error_that_names_its_place(secret):
-    with pytest.raises(AuthenticationError, match=r"absent|NO_SUCH_VARIABLE_HERE|false|/nowhere"):
+    with pytest.raises(AuthenticationError, match=r"absent|NO_SUCH_VARIABLE_HERE|false|printf|/nowhere"):
         secret.read()
