@@ -75,7 +75,7 @@ class SecondLook:
     weights: Mapping[str, tuple[float, ...]]
     unlike: float = 0.15
     alike: float = 0.7
-    leans: float = 0.55
+    leans: float = 0.4
     sure: float = 0.85
     certain: float = 0.97
     likelier: float = 3.0
@@ -178,9 +178,10 @@ def load_second_look(path: Path) -> SecondLook:
     try:
         kinds = tuple(Kind(kind) for kind in table["weights"]["kinds"])
         lines = (line.split() for line in table["weights"]["table"].splitlines())
-        weights = {name: tuple(map(float, adds)) for name, *adds in lines}
-        if any(len(adds) != len(kinds) for adds in weights.values()):
-            raise ValueError("a weight for each kind is needed")
+        weights = {
+            name: tuple(float(add) for add, _ in zip(adds, kinds, strict=True))  # One for each kind.
+            for name, *adds in lines
+        }
         limits = {name: float(table["limits"][name]) for name in _LIMITS}
         return SecondLook(kinds, weights.pop("start"), weights, **limits)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -22,6 +22,7 @@ from inbox_agent.offer_choice import stem
 from inbox_agent.phrases import cut
 from inbox_agent.pieces import BODY_PART
 from inbox_agent.rules import Place
+from inbox_agent.sight import answers_a_candidate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,8 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
             return _of(found, meant, sight, look, chances)
         alike = chances[meant] > look.alike
         return _doubted(found, "ressemble beaucoup à une candidature", chances) if alike else found
-    likelier = chances[meant] >= look.likelier * chances[found.kind]
+    by_default = found.kind is Kind.OTHER and not found.because  # The rules found nothing that they know.
+    likelier = chances[meant] >= (look.leans if by_default else look.likelier * chances[found.kind])
     return _of(found, meant, sight, look, chances) if likelier else found
 
 
@@ -117,6 +119,7 @@ def findings(sight: Sight) -> frozenset[str]:
     facts = {
         "fact.no_document": not sight.attached,
         "fact.answers": sight.answers,
+        "fact.answers_candidate": bool(sight.quoted.strip()) and answers_a_candidate(sight.quoted),
         "fact.question": sight.question,
         "fact.we": sight.we,
         "fact.for_oneself": sight.for_oneself,

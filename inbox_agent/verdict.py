@@ -284,7 +284,8 @@ def _gives_up(sight: Sight) -> bool:
         return False
     if sight.answers and answers_a_candidate(sight.quoted):
         return True
-    return sight.for_oneself and (_of_the_job(sight) or sight.has("the_job", "interview"))
+    of_work = _RECRUITING.search(fold(sight.own)) is not None
+    return sight.for_oneself and (_of_the_job(sight) or sight.has("the_job", "interview") or of_work)
 
 
 _WORK = (
@@ -349,6 +350,8 @@ def _to_many(sight: Sight) -> Verdict | None:
         return None
     if first_person(sight) > bulk or (sight.has("agency") and not sight.has("newsletter")):
         return None
+    if sight.private_sender and sight.for_oneself and len(sight.own.split()) < _NOTE:
+        return None  # Who wants to be taken off our list.
     return Verdict(Kind.BULK, ("newsletter", "advert"))
 
 
@@ -584,7 +587,8 @@ def _follows(sight: Sight) -> Verdict | None:
         return Verdict(Kind.ENQUIRY, ("refused", "question_mark"))
     if sight.has("interview") and sight.for_oneself and not sight.cvs:
         return _about_the_interview(sight)
-    if chases and not (sight.cvs and not (sight.answers or before)):
+    of_oneself = sight.for_oneself or sight.answers or _of_the_job(sight)  # A supplier chases too.
+    if chases and of_oneself and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
     # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
     vague = adds and fold(sight.hits["adds"].quote).startswith(_AS_ASKED)
@@ -596,7 +600,7 @@ def _follows(sight: Sight) -> Verdict | None:
         return Verdict(Kind.FOLLOW_UP, because)
     if sight.answers:
         return _in_a_thread(sight, whole=whole)
-    ours = sight.has("subject_application", "the_job") or "ma candidature" in fold(sight.own)
+    ours = sight.has("subject_application", "the_job") or _OF_MINE.search(fold(sight.own)) is not None
     if before and not sight.has("applies") and (sight.papers or ours):
         return Verdict(Kind.FOLLOW_UP, because)
     return None
@@ -624,13 +628,15 @@ def _adds_to_it(sight: Sight, *, before: bool, pieces: tuple[Piece, ...]) -> boo
     if sight.has("encloses_papers", "subject_application"):
         return True
     own = fold(sight.own)
-    ours = sight.has("this_offer", "the_job") or any(words in own for words in _MY_PAPERS)
+    file = "mon dossier" in own and not sight.has("other_object") and sight.for_oneself
+    ours = sight.has("this_offer", "the_job") or file or any(words in own for words in _MY_PAPERS)
     if sight.private_sender and ours and wants_else(sight) < WEAK:
         return True
     concerned = pieces or before or _speaks_of_candidature(sight) or sight.has("mentions_post")
     return bool(concerned and (sight.attached or sight.answers or before or sight.links))
 
 
+_OF_MINE = re.compile(r"\bma candidature\b|\bpostul|\bcandidate\b|\bapplied\b")
 _MY_PAPERS = ("ma candidature", "mon cv", "ma lettre de motivation", "mon dossier de candidature")
 
 
@@ -667,6 +673,9 @@ def _correction(sight: Sight, because: tuple[str, ...]) -> Verdict | None:
             "version",
             "oubli",
             "tenir compte",
+            "premier",
+            "precedent",
+            "manqu",
         )
     )
     return Verdict(Kind.FOLLOW_UP, because) if replaces else None

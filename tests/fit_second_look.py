@@ -33,7 +33,7 @@ from inbox_agent.second_look import findings  # noqa: E402
 
 FOLDERS = (_HERE / "messages", *sorted((_HERE / "exams").glob("*/")))
 KEPT = _HERE / "second_look_exams.txt"
-LIMITS = {"unlike": 0.15, "alike": 0.7, "leans": 0.55, "sure": 0.85, "certain": 0.97, "likelier": 3.0}
+LIMITS = {"unlike": 0.15, "alike": 0.7, "leans": 0.4, "sure": 0.85, "certain": 0.97, "likelier": 3.0}
 KINDS = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.ENQUIRY, Kind.WITHDRAWAL, Kind.OTHER, Kind.AUTOMATIC, Kind.BULK)
 _CANDIDATES = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL)
 _SLIGHT = 0.1  # logit; less moves nothing
