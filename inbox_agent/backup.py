@@ -7,6 +7,7 @@ import os
 import sqlite3
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ def back_up(installation: Installation, target: Path, progress: Callable[[int, i
         partial.rename(target)
         _synchronise(target.absolute().parent)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()  # It takes the space that is missing.
         raise FileStoreError(f"{target} cannot be written ({error.strerror}). Free some space.") from error
     return target.stat().st_size
 

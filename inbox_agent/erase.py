@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from inbox_agent.application import Kind
 from inbox_agent.corrections import mark_stale
 from inbox_agent.decision import ActKind
-from inbox_agent.errors import AgentError, StoreError, TryAgainError
+from inbox_agent.errors import AgentError, StoreError
 from inbox_agent.failpoint import reach
 from inbox_agent.installation import connect_mailbox
 from inbox_agent.schema import acts, applications, documents, events, facts, messages, requests, threads
@@ -184,10 +184,10 @@ def _remove_one(account: Account, folder: str, place: tuple[int | None, int | No
     uidvalidity, uid = place
     try:
         state = account.mailbox.select(folder)
-    except TryAgainError:
-        raise
     except AgentError:
-        return 0  # The folder is gone.
+        if account.mailbox.state(folder) is not None:
+            raise  # What we may not open now must not be forgotten: nothing else knows that it is there.
+        return 0
     if uid is None or state.uidvalidity != uidvalidity:
         return 0
     if not any(hashlib.sha256(octets).hexdigest() == sha256 for _, octets in account.mailbox.fetch([uid])):

@@ -53,7 +53,7 @@ def export(installation: Installation, address: str, target: Path) -> int | None
             for path in installation.files.list(PurePosixPath(row.path)):
                 octets = installation.files.read(path)
                 if octets is not None and path.name != "candidature.json":
-                    archive.writestr(f"candidature-{row.id}/{path.name}", octets)
+                    archive.writestr(f"candidature-{row.id}/{path.relative_to(row.path)}", octets)
             record = json.dumps(records[row.id], ensure_ascii=False, indent=1)
             archive.writestr(f"candidature-{row.id}/donnees.json", record)
         for act in kept.mails:

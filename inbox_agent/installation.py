@@ -16,7 +16,14 @@ from zoneinfo import ZoneInfo
 from inbox_agent.adapters.clock import SystemClock
 from inbox_agent.decide import Policy
 from inbox_agent.decision import ReplyMode
-from inbox_agent.errors import AnotherInstanceError, ConfigError, FileStoreError, ImplausibleError, StoreError
+from inbox_agent.errors import (
+    AgentError,
+    AnotherInstanceError,
+    ConfigError,
+    FileStoreError,
+    ImplausibleError,
+    StoreError,
+)
 from inbox_agent.execute import Account, World
 from inbox_agent.holding import Alone, SharedHolding
 from inbox_agent.journal import Journal
@@ -73,8 +80,11 @@ class Installation:
         return self.config.state / "spool" / mailbox
 
     def section(self, mailbox: str) -> MailboxSection:
-        """The configuration of one mailbox."""
-        return next(section for section in self.config.mailboxes if section.name == mailbox)
+        """The configuration of one mailbox. Raises AgentError for one that is in the store and no longer there."""
+        for section in self.config.mailboxes:
+            if section.name == mailbox:
+                return section
+        raise AgentError(f'the configuration has no mailbox "{mailbox}". Give it back that name, if it was renamed.')
 
     def world(self, accounts: dict[str, Account], sender: Sender | None) -> World:
         """What the acts of these accounts may touch."""

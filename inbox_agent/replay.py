@@ -97,7 +97,7 @@ def _difference(installation: Installation, row: sa.Row[Any], folder: Path) -> D
     reading = next(iter(installation.readers.read([path])))
     if not isinstance(reading, Reading):
         return Difference(row.id, row.name, (("reading", "read", reading.why),), applicable=False)
-    policy = policy_for(installation, row.mailbox)
+    policy = installation.policy
     offer = policy.offer(reading.offer)
     received = moment(row.internaldate).astimezone(ZoneInfo(offer.timezone) if offer else installation.zone)
     decision = decide(reading, received, History(), policy)
@@ -115,7 +115,9 @@ def _difference(installation: Installation, row: sa.Row[Any], folder: Path) -> D
     changes = tuple((what, then.get(what), now[what]) for what in compared if then.get(what) != now[what])
     if not changes:
         return None
-    return Difference(row.id, row.name, changes, decision.kind is Kind.APPLICATION, reading, decision)
+    # Mail can be moved only in a mailbox that is still read.
+    moves = any(section.name == row.mailbox for section in installation.config.mailboxes)
+    return Difference(row.id, row.name, changes, moves and decision.kind is Kind.APPLICATION, reading, decision)
 
 
 def filed_message(installation: Installation, path: str, sha256: str) -> bytes | None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 from inbox_agent import erase as erasing
+from inbox_agent.adapters.imap import ImapMailbox
 from inbox_agent.cli import app
+from inbox_agent.errors import AgentError
 from inbox_agent.schema import facts
 from typer.testing import CliRunner
 
@@ -132,6 +134,24 @@ def test_what_staff_set_aside_goes_too(asso):
     asso.close()
 
     assert traces(asso) == []
+
+
+def test_a_folder_that_may_not_be_opened_is_not_taken_for_one_that_is_gone(asso, monkeypatch):
+    filed(asso)
+    select = ImapMailbox.select
+
+    def refuse(self, folder):
+        if folder.startswith("Candidatures/"):
+            raise AgentError("the account has no right to it")
+        return select(self, folder)
+
+    monkeypatch.setattr(ImapMailbox, "select", refuse)
+
+    with pytest.raises(AgentError, match="no right"):
+        erase(asso, "zephyrine.quatrefages@example.org")
+
+    with asso.journal.snapshot() as connection:
+        assert not erasing.kept_of(connection, "zephyrine.quatrefages@example.org").empty
 
 
 def test_an_unknown_address_gets_a_clear_answer_and_nothing_changes(asso):

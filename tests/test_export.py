@@ -49,6 +49,18 @@ def test_the_zip_holds_files_messages_replies_data_and_a_summary(asso, tmp_path)
     assert data["application"]["address"] == "jeanne.dupont@example.org"
 
 
+def test_files_that_staff_put_into_folders_of_their_own_keep_their_places(asso, tmp_path):
+    (cv,) = asso.archive.rglob("CV_DUPONT-Jeanne.pdf")
+    (cv.parent / "annotés").mkdir()
+    (cv.parent / "annotés" / cv.name).write_bytes(b"%PDF-1.4 annotated")
+
+    assert run(asso, "export", "jeanne.dupont@example.org", "-o", str(tmp_path / "x.zip"))[0] == 0
+
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert archive.read("candidature-1/annotés/CV_DUPONT-Jeanne.pdf") == b"%PDF-1.4 annotated"
+        assert archive.read("candidature-1/CV_DUPONT-Jeanne.pdf") == cv.read_bytes()
+
+
 def test_two_applications_are_both_in_it(asso, tmp_path):
     asso.deliver(
         candidature("Jeanne Dupont", subject="Candidature comptable COMPTA-24", trade="comptable", message_id="<3@e>")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from inbox_agent import failpoint
 from inbox_agent.adapters.imap import ImapMailbox
 from inbox_agent.errors import AgentError
 from inbox_agent.schema import applications, documents, events, messages, threads
@@ -102,6 +103,16 @@ def test_a_backup_made_while_the_agent_runs_is_whole_and_restores(asso, tmp_path
         assert store.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert content(asso) == before
     assert run(asso, "backup", str(target))[0] == 1
+
+
+def test_a_backup_that_finds_no_room_leaves_nothing_behind(asso, tmp_path, monkeypatch):
+    monkeypatch.setattr(failpoint, "_PLAN", "backup.rename.before:1:enospc")
+    monkeypatch.setattr(failpoint, "_reached", failpoint.Counter())
+
+    status, said = run(asso, "backup", str(tmp_path / "backup.tar.gz"))
+
+    assert (status, "Free some space" in said) == (1, True)
+    assert list(tmp_path.glob("backup*")) == []
 
 
 def content(asso: Association) -> dict[str, list[Any]]:

@@ -69,6 +69,22 @@ def test_a_later_deadline_is_seen_and_applied_without_a_reply(asso):
     assert json.loads(run(asso, "replay", "--json")[1])["differences"] == []
 
 
+def test_an_application_of_a_mailbox_that_has_another_name_now_is_told_and_left(asso):
+    asso.clock.moment = TUESDAY.replace(day=20)
+    asso.deliver(candidature(message_id="<1@example.org>"))
+    asso.run_pass()
+    change_offer(asso, "2024-02-15", "2024-02-29")
+    asso.close()
+    text = asso.config.read_text(encoding="utf-8")
+    asso.config.write_text(text.replace('name = "direction"', 'name = "directrice"'), encoding="utf-8")
+
+    status, said = run(asso, "replay", "--apply", "--json")
+
+    assert status == 0, said
+    (difference,) = json.loads(said)["differences"]
+    assert (difference["applicable"], json.loads(said)["applied"]) == (False, 0)
+
+
 def test_what_staff_placed_is_not_asked_again(asso):
     asso.deliver(candidature(message_id="<1@example.org>"))
     asso.run_pass()
