@@ -44,6 +44,7 @@ _SAYS = {
 _LOOKED_AT = 3000  # characters of a body, 1500 of what it quotes; what follows says nothing new.
 _SHORT, _BRIEF = 12, 25  # words
 _FIRST, _LAST = 15, 20  # words
+_EVEN = 0.5  # probability: likelier than all others together
 _SHOWN = 4  # words of which the evidence speaks
 
 
@@ -66,7 +67,7 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
         alike = chances[meant] > look.alike
         return _doubted(found, "ressemble beaucoup à une candidature", chances) if alike else found
     by_default = found.kind is Kind.OTHER and not found.because  # The rules found nothing that they know.
-    likelier = chances[meant] >= (look.leans if by_default else look.likelier * chances[found.kind])
+    likelier = chances[meant] >= (_EVEN if by_default else look.likelier * chances[found.kind])
     return _of(found, meant, sight, look, chances) if likelier else found
 
 
