@@ -458,6 +458,20 @@ def test_the_special_folders_of_courier_are_found_by_name(courier):
     assert connect(courier).special("\\Sent") == "Éléments envoyés"
 
 
+def test_a_folder_that_is_open_for_reading_is_left_before_a_message_is_added_to_it(courier):
+    def append(_, tag, __):
+        opened = [command for command in courier.commands if command.startswith(("SELECT", "EXAMINE"))]
+        return [f"{tag} NO Current box is selected READ-ONLY.".encode()] if opened[-1].startswith("EXAMINE") else None
+
+    courier.hooks["APPEND"] = append
+    courier.folders["INBOX.Drafts"] = Folder()
+    mailbox = connect(courier)
+    mailbox.select("INBOX")
+    assert mailbox.find("Drafts", "<one@example.org>") == []
+    assert mailbox.append("Drafts", MAIL, ("\\Draft",), ARRIVAL) == 1
+    assert [mail.octets for mail in courier.folders["INBOX.Drafts"].mails] == [MAIL]
+
+
 def test_a_copy_that_an_earlier_attempt_left_is_not_copied_again(courier):
     uid = courier.folders["INBOX"].add(MAIL)
     courier.folders["INBOX.x"] = Folder(uidvalidity=7)

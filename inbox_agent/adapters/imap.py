@@ -153,6 +153,7 @@ class ImapMailbox:
         self._known: dict[str, ListedFolder] = {}  # By our names, as LIST last showed them.
         self._selected: tuple[bytes, FolderState] | None = None  # What the caller selected.
         self._open: bytes | None = None  # What is selected on the wire, for writing.
+        self._examined: bytes | None = None  # What was opened for reading last.
         self._changed = False  # Whether the server told of arrivals or removals there since.
         self._facts: dict[int, _Facts] = {}
         self._targets: dict[bytes, _Target] = {}
@@ -305,7 +306,15 @@ class ImapMailbox:
             self._session.append(wire, octets, flags, at)
             return self._session.appended()
 
-        return self._creating(wire, folder, f"adding a message to {folder}", append)
+        doing = f"adding a message to {folder}"
+        try:
+            return self._creating(wire, folder, doing, append)
+        except TryAgainError:
+            # Courier adds nothing to the folder that is open for reading, as after `find`.
+            if self._lost is not None or self._selected is None or self._open is not None or self._examined != wire:
+                raise
+        self._reopen()
+        return self._creating(wire, folder, doing, append)
 
     def special(self, use: str) -> str | None:
         """The folder of that use, by attribute or else by name in French or English; see ports.Mailbox."""
@@ -450,6 +459,7 @@ class ImapMailbox:
         self._open = None
         try:
             self._run("opening a folder", self._session.select_folder, wire, True)  # noqa: FBT003 # readonly.
+            self._examined = wire
         except AgentError:
             if self._lost is None and not self._exists(wire):
                 return False
