@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -67,3 +68,15 @@ def test_a_digest_that_was_refused_is_told_as_one_and_not_as_an_answer_to_somebo
     assert "Réponses à contrôler" not in said
     assert f"parvenu à {DIRECTRICE}" in " ".join(said.split())
     assert any("outbox" in trouble for trouble in read_status(asso.installation).troubles)
+
+
+def test_a_message_that_cannot_be_read_is_where_the_digest_says(asso):
+    octets = asso.deliver(candidature("Jeanne Dupont", message_id="<1@example.org>"))
+    asso.installation.readers.poison.add(hashlib.sha256(octets).hexdigest())
+    for _ in range(3):
+        asso.run_pass()
+
+    said = " ".join(asso.digest().get_body(("plain",)).get_content().split())
+
+    assert asso.where("<1@example.org>") == ["Candidatures/À vérifier"]
+    assert "Ils sont dans le dossier « À vérifier »" in said
