@@ -160,8 +160,7 @@ class Digest:
     """A day. Times are in the organisation's zone; `new` are the applications that came, `offers` all open ones.
 
     `archive` is how staff reach the archive: a web prefix ("https://…"), a drive or a folder, None: paths alone.
-    `answer_to` is the address that reads answers such as "oui 12", None: answering the mail is enough.
-    `can_answer` is whether such an answer is believed at all (it needs a trusted server).
+    `can_answer` is whether an answer such as "oui 12" is believed at all (it needs a trusted server).
     """
 
     day: date
@@ -181,7 +180,6 @@ class Digest:
     corrections: tuple[Correction, ...] = ()
     purges: tuple[Purge, ...] = ()
     archive: str | None = None
-    answer_to: str | None = None
     can_answer: bool = True
 
     @property
@@ -213,7 +211,6 @@ def render_digest(  # noqa: PLR0913, each is a header or what is headed.
     recipient: str,
     list_id: str,
     envelope_from: str = "",
-    reply_to: Address | None = None,
 ) -> Outgoing:
     """The mail to one member of staff: text and HTML that say the same.
 
@@ -224,7 +221,6 @@ def render_digest(  # noqa: PLR0913, each is a header or what is headed.
     headers: list[tuple[str, str | Address]] = [
         ("From", sender),
         ("To", Address("", recipient)),
-        *([("Reply-To", reply_to)] if reply_to is not None else []),
         ("Subject", subject(view)),
         ("Date", date_header(sent_at)),
         ("Message-ID", message_id),
@@ -313,9 +309,7 @@ def chart(state: OfferState, last: date) -> tuple[tuple[date, int], ...]:
 def _shown(view: Digest) -> Digest:
     """The same day with every text made safe to show: one line, controls gone, directions visible, capped."""
     fields = {
-        field.name: _safe(getattr(view, field.name))
-        for field in dataclasses.fields(view)
-        if field.name not in {"archive", "answer_to"}
+        field.name: _safe(getattr(view, field.name)) for field in dataclasses.fields(view) if field.name != "archive"
     }
     return dataclasses.replace(view, **fields)
 

@@ -6,7 +6,6 @@ Apart from templates.py because Jinja2 is slow to import and takes 5 MB: it is l
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
@@ -65,6 +64,5 @@ def environment(folders: Sequence[Path]) -> Environment:
         "size": size_words,
         "spark": spark,
         "enumeration": enumeration,
-        "percent_encoded": lambda text: quote(text, safe="@"),  # RFC 6068 wants the @ of an address as it is.
     }
     return made

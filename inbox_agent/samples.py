@@ -266,7 +266,6 @@ def digest_samples() -> Iterator[tuple[str, digest.Digest]]:
             corrections=(digest.Correction(29, "Zoé Ruiz", "message replacé dans « Complètes », dossier reclassé"),),
             purges=(digest.Purge(date(2024, 3, 1), 12, "Animateur·rice de réseau (2022)"),),
             archive="https://partage.example.org/candidatures",
-            answer_to="candidatures@example.org",
         ),
     )
 

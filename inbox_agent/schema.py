@@ -39,7 +39,7 @@ mailboxes = sa.Table(
     sa.Column("trouble_since", sa.Text),
 )
 
-# Every message in scope. state: received, decided, done, quarantined, vanished.
+# Every message in scope. state: received, decided, done, quarantined.
 messages = sa.Table(
     "messages",
     metadata,
@@ -129,8 +129,7 @@ documents = sa.Table(
     sa.Column("document", sa.JSON, nullable=False),
 )
 
-# What is to be done to the world, in order of `id` within a message. kind: file, move, draft, send, digest,
-# alert. state: pending, sending, in_doubt, done, failed, cancelled.
+# What is to be done to the world, in order of `id` within a message: see decision.ActKind and ActState.
 acts = sa.Table(
     "acts",
     metadata,
@@ -156,7 +155,7 @@ acts = sa.Table(
     sa.Index("ix_acts_kind_created_at", "kind", "created_at"),
 )
 
-# What the digest of a day tells besides the messages: corrections, alarms, purges.
+# What the digest of a day tells besides the messages. kind: correction, withdrawal, bounce.
 events = sa.Table(
     "events",
     metadata,
