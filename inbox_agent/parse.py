@@ -21,7 +21,6 @@ from email import policy
 from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
-import inbox_agent.boundaries  # noqa: F401 - it has the standard library find boundaries quickly
 from inbox_agent.clean import clean_line, clean_text, decode
 from inbox_agent.fields import (
     addresses,

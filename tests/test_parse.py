@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import time
 import unicodedata
 from datetime import UTC, datetime
@@ -12,7 +11,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from inbox_agent import boundaries
 from inbox_agent.clean import clean_line, clean_text, decode, normal
 from inbox_agent.fields import addresses, decode_words, identifiers, moment, parameters, received_moment
 from inbox_agent.html_text import html_text
@@ -495,14 +493,3 @@ def test_what_a_normal_form_would_change_is_not_left_alone(form) -> None:
     assert [
         letter for letter in letters if normal("e" + letter, form) != unicodedata.normalize(form, "e" + letter)
     ] == []
-
-
-def test_a_boundary_is_found_where_the_standard_library_finds_it():
-    for boundary in ("=_x", "a.b*c[d]", "a b\\c", "-é(", "--", "x\ny"):
-        pattern = f"(?P<sep>--{re.escape(boundary)})(?P<end>--)?(?P<ws>[ \\t]*)(?P<linesep>\\r\\n|\\r|\\n)?$"
-        theirs, ours = re.compile(pattern), boundaries._Patterns.compile(pattern)
-        assert not isinstance(ours, re.Pattern)
-        for tail in ("", "--", "--\r\n", " \t\n", "--x", "x", "\r", "\n\n", "-- \r\n"):
-            line = f"--{boundary}{tail}"
-            expected, found = theirs.match(line), ours.match(line)
-            assert (found and (found["end"], found["linesep"])) == (expected and (expected["end"], expected["linesep"]))
