@@ -75,11 +75,11 @@ def _faults(subject: str, faults: tuple[Fault, ...]) -> Iterator[Finding]:
 
 
 def _rules(config: Config) -> Iterator[Finding]:
-    from inbox_agent.offers import load_offers  # noqa: PLC0415 - slow to import
+    from inbox_agent.installation import offers_of  # noqa: PLC0415 - slow to import
     from inbox_agent.rules import load_rules  # noqa: PLC0415 - the same
 
     try:
-        offers = load_offers(config.rules_folder)
+        offers = offers_of(config)
         yield Finding("offers", ", ".join(offer.id for offer in offers), well=True)
     except ConfigError as error:
         yield from _faults("offers", error.faults)

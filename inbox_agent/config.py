@@ -344,6 +344,8 @@ class Config(Section):
     def _coherent(self) -> Self:
         if self.smtp is None and self.replies.mode == "send":
             raise ValueError('replies.mode is "send" and there is no [smtp]; Add [smtp] or choose "draft".')
+        if self.smtp is None and self.alerts.to:
+            raise ValueError("alerts.to is set and there is no [smtp]; Add [smtp], or use alerts.command instead.")
         if self.reader.queued and not self.store_url.startswith("postgresql"):
             raise ValueError("reader.queued needs a store that workers reach; Set store.url to a PostgreSQL.")
         names = [mailbox.name for mailbox in self.mailboxes]

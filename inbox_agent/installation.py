@@ -20,6 +20,7 @@ from inbox_agent.errors import (
     AgentError,
     AnotherInstanceError,
     ConfigError,
+    Fault,
     FileStoreError,
     ImplausibleError,
     StoreError,
@@ -138,7 +139,7 @@ def opened(config: Config, clock: Clock | None = None) -> Iterator[Installation]
     """The whole installation. Raises ConfigError, StoreError; the state folder must be locked by the caller."""
     clock = clock or SystemClock()
     _check_own_templates(config)
-    offers = load_offers(config.rules_folder)
+    offers = offers_of(config)
     staff = staff_of(config, offers)
     with system_errors():
         for mailbox in config.mailboxes:
@@ -173,6 +174,17 @@ def _check_own_templates(config: Config) -> None:
 
     if faults := check_templates(config.templates):
         raise ConfigError(faults)
+
+
+def offers_of(config: Config) -> tuple[Offer, ...]:
+    """The published offers. Raises ConfigError for faults in them, and for one whose replies nobody could send."""
+    offers = load_offers(config.rules_folder)
+    sent = [offer for offer in offers if config.smtp is None and "send" in dict(offer.reply_modes).values()]
+    if sent:
+        folder, remedy = config.rules_folder / "offers", 'Add [smtp], or choose "draft".'
+        unsent = '"send", and the configuration has no [smtp]'
+        raise ConfigError(tuple(Fault(str(folder / f"{offer.id}.toml"), "reply", unsent, remedy) for offer in sent))
+    return offers
 
 
 def staff_of(config: Config, offers: tuple[Offer, ...]) -> Staff:

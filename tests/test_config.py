@@ -171,6 +171,13 @@ def test_sending_without_a_submission_server_is_a_fault(tmp_path):
         load_config(write(tmp_path, text))
 
 
+def test_alerts_by_mail_without_a_submission_server_are_a_fault(tmp_path):
+    text = re.sub(r"(?s)\[smtp\].*?\n\[", "[", EXAMPLE.read_text(encoding="utf-8"))
+
+    with pytest.raises(ConfigError, match=r"alerts\.to is set and there is no \[smtp\]"):
+        load_config(write(tmp_path, text + '\n[alerts]\nto = ["admin@example.org"]\n'))
+
+
 def test_relative_paths_are_relative_to_the_file(tmp_path):
     text = EXAMPLE.read_text(encoding="utf-8").replace('state = "/var/lib/inbox-agent"', 'state = "here"')
 

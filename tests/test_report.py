@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from inbox_agent import survey
+from inbox_agent.errors import ConfigError
 from inbox_agent.report import send_due_digest
 from inbox_agent.status import read_status
 
-from association import DIRECTRICE, association, candidature
+from association import DIRECTRICE, OFFER, association, candidature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +48,14 @@ def test_what_comes_while_a_digest_is_made_is_in_the_next_one(asso, monkeypatch)
     assert "1 nouvelle" in " ".join(asso.digest()["Subject"].split())
 
 
-def test_where_nothing_can_be_sent_the_digest_is_no_mail_that_fails(asso):
+def without_smtp(asso: Association) -> None:
     asso.close()
     text = re.sub(r"\[smtp\][^\[]*", "", asso.config.read_text(encoding="utf-8"))
     asso.config.write_text(text.replace('mode = "send"', 'mode = "draft"'), encoding="utf-8")
+
+
+def test_where_nothing_can_be_sent_the_digest_is_no_mail_that_fails(asso):
+    without_smtp(asso)
 
     assert not send_due_digest(asso.installation)
 
@@ -80,3 +85,12 @@ def test_a_message_that_cannot_be_read_is_where_the_digest_says(asso):
 
     assert asso.where("<1@example.org>") == ["Candidatures/À vérifier"]
     assert "Ils sont dans le dossier « À vérifier »" in said
+
+
+def test_an_offer_that_wants_its_replies_sent_where_nothing_can_be_is_a_fault(asso):
+    without_smtp(asso)
+    path = asso.folder / "rules" / "offers" / f"{OFFER}.toml"
+    path.write_text('reply = "send"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=rf'{OFFER}\.toml: reply: "send", and the configuration has no \[smtp\]'):
+        assert asso.daemon
