@@ -269,6 +269,12 @@ def test_a_logo_is_decoration_and_a_photographed_page_is_not() -> None:
     assert not _extract(making.picture(LINES, file_format="JPEG")).decoration
 
 
+def test_a_photo_that_was_cut_off_anywhere_is_a_scan():
+    whole = making.picture(LINES, file_format="JPEG")
+
+    assert {_extract(whole[:length]).state for length in range(4, 700)} == {DocumentState.SCANNED}
+
+
 def test_a_word_document_that_unpacks_too_far_is_refused() -> None:
     bomb = making.zip_of({"[Content_Types].xml": b"x", "word/document.xml": b"<w>" + b" " * 40_000_000 + b"</w>"})
     assert _extract(bomb).state is DocumentState.REFUSED

@@ -41,7 +41,7 @@ def dimensions(octets: bytes) -> tuple[int, int] | None:
             return _jpeg(octets)
         if octets[12:16] == b"VP8X":
             return 1 + int.from_bytes(octets[24:27], "little"), 1 + int.from_bytes(octets[27:30], "little")
-    except struct.error:
+    except (struct.error, IndexError):
         pass
     return None
 
