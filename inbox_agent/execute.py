@@ -278,10 +278,15 @@ def _draft(journal: Journal, world: World, acts: Sequence[PlannedAct]) -> None:
             reach("draft.append.before")
             account.mailbox.append(account.drafts, act.octets, (r"\Draft", r"\Seen"), world.clock.now())
             reach("draft.append.after")
-        except TryAgainError as error:
-            journal.postpone(act, str(error))
+        except (AuthenticationError, TlsError):
             raise
-        journal.done([(act, "waits among the drafts")])
+        except AgentError as error:
+            journal.postpone(act, str(error))
+            if isinstance(error, TryAgainError):
+                raise
+            _log.error("draft-refused act=%d", act.id)
+        else:
+            journal.done([(act, "waits among the drafts")])
 
 
 def _found(account: Account, folders: Sequence[str | None], mail_id: str) -> bool:

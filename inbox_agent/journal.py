@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from inbox_agent.application import Candidate, Document, DocumentKind, Kind, Status, Timing
-from inbox_agent.decision import Act, ActKind, ActState, Earlier, History, ReplyTemplate
+from inbox_agent.decision import OPEN, REPLIES, Act, ActKind, ActState, Earlier, History, ReplyTemplate
 from inbox_agent.errors import StoreError
 from inbox_agent.failpoint import reach
 from inbox_agent.holding import POSTGRESQL_ARGUMENTS, unreachable
@@ -60,10 +60,9 @@ REPLIES_STOPPED, REPLIES_RESUMED = "replies_stopped", "replies_resumed"
 SENDING_TROUBLE, SENDING_RESTS = "sending_trouble", "sending_rests_until"
 # Fact of a mailbox: a blind copy of a reply from there came back to it, so that one that does not come was not sent.
 COPIES_COME = "copies_come"
-_STUCK = 2  # attempts after which people are told that a message cannot be filed or moved
-_OPEN_STATES = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
+_STUCK = 2  # attempts after which people are told that one of these cannot be done
+_TOLD = (ActKind.FILE, ActKind.REFILE, ActKind.MOVE, ActKind.DRAFT)
 _OURS = "our own digest"  # messages.why
-_REPLY_KINDS = (ActKind.DRAFT, ActKind.SEND)
 # Of these an application has one that is current.
 _SUPERSEDED = (DocumentKind.CV, DocumentKind.LETTER, DocumentKind.CV_AND_LETTER)
 
@@ -142,7 +141,7 @@ class PlannedAct:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Every message in scope, once: their sum is `messages`."""
+    """Every message in scope, once: their sum is `messages`, unless one is in no state that there is."""
 
     messages: int
     filed: int
@@ -271,7 +270,7 @@ class Journal:
         """When something is to be done although nothing comes: now, if anything waits already; None for never."""
         received = sa.select(messages.c.id).where(messages.c.state == "received").limit(1)
         asked = sa.select(requests.c.id).where(requests.c.done_at.is_(None)).limit(1)
-        due = sa.select(sa.func.min(acts.c.next_at)).where(acts.c.state.in_(_OPEN_STATES))
+        due = sa.select(sa.func.min(acts.c.next_at)).where(acts.c.state.in_(OPEN))
         with self._reading() as connection:
             if connection.scalar(received) or connection.scalar(asked):
                 return self._clock.now()
@@ -359,17 +358,9 @@ class Journal:
                 found = connection.execute(_due(everywhere=False), {**known, "held": list(held)})
             return tuple(_planned(row) for row in found)
 
-    def open_acts(self) -> tuple[PlannedAct, ...]:
-        """Everything that is not done yet, due or not."""
-        query = _acts_query().where(acts.c.state.in_(_OPEN_STATES)).order_by(acts.c.id)
-        with self._reading() as connection:
-            return tuple(_planned(row) for row in connection.execute(query))
-
     def stuck(self) -> tuple[PlannedAct, ...]:
-        """What could not be filed or moved, more than once."""
-        query = _acts_query().where(
-            acts.c.kind.in_((ActKind.FILE, ActKind.MOVE)), acts.c.state.in_(_OPEN_STATES), acts.c.attempts >= _STUCK
-        )
+        """What could not be filed, moved or put among the drafts, more than once."""
+        query = _acts_query().where(acts.c.kind.in_(_TOLD), acts.c.state.in_(OPEN), acts.c.attempts >= _STUCK)
         with self._reading() as connection:
             return tuple(_planned(row) for row in connection.execute(query.order_by(acts.c.id)))
 
@@ -430,7 +421,7 @@ class Journal:
     def postpone(self, act: PlannedAct, result: str) -> None:
         """Try again later, with growing delays. A mail goes back to pending; after four days it has failed."""
         now = self._clock.now()
-        if act.kind in _REPLY_KINDS and now - act.created_at > _GIVE_UP:
+        if act.kind in REPLIES and now - act.created_at > _GIVE_UP:
             self.failed(act, result)
             return
         delay = _BACKOFF[min(act.attempts, len(_BACKOFF) - 1)]
@@ -782,7 +773,7 @@ class Write:
 
     def bounced(self, mail_id: str, message_id: int) -> None:
         """A delivery report says that a reply of ours did not arrive: staff are told, the register shows it."""
-        mine = (acts.c.mail_id == mail_id, acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None))
+        mine = (acts.c.mail_id == mail_id, acts.c.kind.in_(REPLIES), acts.c.application_id.is_not(None))
         act = self.connection.execute(sa.select(acts).where(*mine)).one_or_none()
         if act is None or act.payload.get("bounced"):
             return
@@ -794,7 +785,7 @@ class Write:
     def record_own(self, message_id: int, act: PlannedAct, sent: str | None) -> None:
         """The blind copy of a reply came: it was sent. The copy itself is moved to the folder `sent`, if any."""
         now = text(self._clock.now())
-        if act.state in _OPEN_STATES:
+        if act.state in OPEN:
             self.finish(act, ActState.DONE, "its blind copy came: it was sent", now)
         came = sa.select(messages.c.mailbox).where(messages.c.id == message_id)
         if self.connection.scalar(came) == act.mailbox and self._fact(f"{COPIES_COME}:{act.mailbox}") is None:
@@ -1143,7 +1134,7 @@ _TOUCH = sa.update(applications).where(applications.c.id.in_(_IDS)).values(revis
 _CLOSE = (
     sa.update(messages)
     .where(messages.c.id.in_(_IDS), messages.c.state == "decided")
-    .where(~sa.exists().where(acts.c.message_id == messages.c.id, acts.c.state.in_(_OPEN_STATES)))
+    .where(~sa.exists().where(acts.c.message_id == messages.c.id, acts.c.state.in_(OPEN)))
     .values(state="done")
 )
 _PUBLISHED = (
@@ -1222,17 +1213,17 @@ _PIECES = (
 )
 _REPLIED = sa.select(acts.c.payload).where(
     acts.c.application_id == sa.bindparam("application"),
-    acts.c.kind.in_(_REPLY_KINDS),
+    acts.c.kind.in_(REPLIES),
     acts.c.state != ActState.CANCELLED,
 )
-_REPLIES = (acts.c.kind.in_(_REPLY_KINDS), acts.c.application_id.is_not(None))
+_ARE_REPLIES = (acts.c.kind.in_(REPLIES), acts.c.application_id.is_not(None))
 _COUNT_REPLIES = sa.select(
     sa.func.count().filter(acts.c.created_at >= sa.bindparam("hour")),
     sa.func.count().filter(acts.c.created_at >= sa.bindparam("day")),
-).where(*_REPLIES, acts.c.created_at >= sa.bindparam("first"))
+).where(*_ARE_REPLIES, acts.c.created_at >= sa.bindparam("first"))
 _COUNT_TO = (
     sa.select(acts.c.recipient, sa.func.count().label("number"))
-    .where(*_REPLIES, acts.c.created_at >= sa.bindparam("day"))
+    .where(*_ARE_REPLIES, acts.c.created_at >= sa.bindparam("day"))
     .where(acts.c.recipient.in_(sa.bindparam("to", expanding=True)))
     .group_by(acts.c.recipient)
 )
@@ -1282,7 +1273,7 @@ class _Ahead:
             new.add(("name", folded_name(decision.candidate)))
             new.add(("address", decision.candidate.address or ""))
         for act in planned:
-            if act.kind in _REPLY_KINDS:
+            if act.kind in REPLIES:
                 new.update((by, act.mail_id or "") for by in ("thread", "reply"))
                 self.last_hour += 1
                 self.today += 1
@@ -1369,10 +1360,10 @@ def _due(*, everywhere: bool) -> sa.Select[Any]:
     """What may be done now; see Journal.due. Built once: it is asked some times in every pass."""
     earlier = acts.alias("earlier")
     blocked = sa.exists().where(
-        earlier.c.message_id == acts.c.message_id, earlier.c.id < acts.c.id, earlier.c.state.in_(_OPEN_STATES)
+        earlier.c.message_id == acts.c.message_id, earlier.c.id < acts.c.id, earlier.c.state.in_(OPEN)
     )
     due = (acts.c.next_at <= sa.bindparam("now"), acts.c.id > sa.bindparam("after"))
-    query = _acts_query().where(acts.c.state.in_(_OPEN_STATES), *due, ~blocked)
+    query = _acts_query().where(acts.c.state.in_(OPEN), *due, ~blocked)
     if not everywhere:
         query = query.where(_MAILBOX.in_(sa.bindparam("held", expanding=True)))
     return query.order_by(acts.c.id).limit(sa.bindparam("limit"))
@@ -1416,13 +1407,13 @@ def _ledger(counts: Sequence[tuple[str, str | None, int]]) -> Ledger:
         match state, kind:
             case (("received" | "decided"), _):
                 total["pending"] += count
-            case (("quarantined" | "vanished"), _):
-                total[state] += count
-            case _, Kind.DOUBT:
+            case "quarantined", _:
+                total["quarantined"] += count
+            case "done", Kind.DOUBT:
                 total["doubt"] += count
-            case _, (Kind.APPLICATION | Kind.FOLLOW_UP | Kind.WITHDRAWAL):
+            case "done", (Kind.APPLICATION | Kind.FOLLOW_UP | Kind.WITHDRAWAL):
                 total["filed"] += count
-            case _:
+            case "done", str():
                 total["left"] += count
     return Ledger(messages=sum(count for _, _, count in counts), **total)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from inbox_agent.archive import offer_folder
-from inbox_agent.decision import ActKind, ActState
+from inbox_agent.decision import OPEN, ActKind
 from inbox_agent.schema import acts, applications, documents, events, facts, messages, threads
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from inbox_agent.installation import Installation
 
-_OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 # Facts that name an offer whose register and board are behind: here, corrections.py, erase.py, replay.py.
 _STALE = "stale:"
 _AT_ONCE = 50  # applications whose records are in memory together, with a fiftieth of 9 queries each
@@ -95,7 +94,7 @@ def _write_records(installation: Installation, *, everything: bool) -> int:
     """Each changed application's candidature.json, some hundred at a time; their offers' registers are stale then."""
     changed = sa.true() if everything else applications.c.revision > applications.c.written_revision
     # A folder that is on its way elsewhere is written to when it is there.
-    on_its_way = sa.select(acts.c.application_id).where(acts.c.kind == ActKind.REFILE, acts.c.state.in_(_OPEN))
+    on_its_way = sa.select(acts.c.application_id).where(acts.c.kind == ActKind.REFILE, acts.c.state.in_(OPEN))
     query = sa.select(applications).where(changed, applications.c.id.not_in(on_its_way))
     written, last = 0, 0
     while True:

@@ -136,7 +136,7 @@ def _mail_troubles(installation: Installation, replies: dict[str, int]) -> Itera
 
 def _store_troubles(installation: Installation, ledger: Ledger) -> Iterator[str]:
     if stuck := installation.journal.stuck():
-        yield f"{many(len(stuck), 'message')} still to be filed or moved: {stuck[0].result}"
+        yield f"{many(len(stuck), 'message')} still to be filed, moved or put among the drafts: {stuck[0].result}"
     if not ledger.balances:
         yield "the ledger does not balance: a message is in no state. Run: inbox-agent fsck"
     if ledger.quarantined:

@@ -459,7 +459,7 @@ def _hindrances(installation: Installation) -> tuple[str, ...]:
     if trouble := installation.journal.fact(SENDING_TROUBLE):
         found.append(f"rien ne peut être envoyé : {trouble}")
     if stuck := installation.journal.stuck():
-        found.append(f"à classer ou à déplacer, sans succès : {len(stuck)} ({stuck[0].result})")
+        found.append(f"à classer, à déplacer ou à mettre en brouillon, sans succès : {len(stuck)} ({stuck[0].result})")
     return tuple(found)
 
 

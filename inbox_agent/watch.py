@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from inbox_agent.application import Kind
 from inbox_agent.corrections import Saying, Word, carry_out, meaning_of
-from inbox_agent.decision import Act, ActKind, ActState
+from inbox_agent.decision import OPEN, Act, ActKind
 from inbox_agent.errors import AgentError, ImplausibleError, TryAgainError
 from inbox_agent.failpoint import reach
 from inbox_agent.fetch import batches, fetch
@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 Seen = dict[str, FolderState] | tuple[str, ...]
 
 _BY_HAND = "déplacement dans la messagerie"
-_OPEN = (ActState.PENDING, ActState.SENDING, ActState.IN_DOUBT)
 _FILED = (Kind.APPLICATION, Kind.FOLLOW_UP, Kind.WITHDRAWAL)
 _AT_ONCE = 500  # hashes in one query
 # What a person takes out of our folders by hand in an hour: so many, or a tenth of what is there.
@@ -575,7 +574,7 @@ def _rows_of(installation: Installation, name: str, hashes: Sequence[str]) -> di
 
 def _moving(look: _Look, message_id: int) -> bool:
     query = sa.select(acts.c.id).where(
-        acts.c.message_id == message_id, acts.c.kind == ActKind.MOVE, acts.c.state.in_(_OPEN)
+        acts.c.message_id == message_id, acts.c.kind == ActKind.MOVE, acts.c.state.in_(OPEN)
     )
     with look.installation.journal.snapshot() as connection:
         return connection.execute(query.limit(1)).one_or_none() is not None

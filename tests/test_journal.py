@@ -347,6 +347,17 @@ def test_a_store_of_the_first_tables_is_brought_up_with_what_it_holds(url, tmp_p
     journal.close()
 
 
+@pytest.mark.parametrize("lost", [{"state": "vanished"}, {"state": "done", "kind": None}])
+def test_the_ledger_does_not_balance_when_a_message_is_in_no_state(journal, lost):
+    arrive(journal, 1, "a" * 64)
+    assert journal.ledger().balances
+
+    with journal.transaction("test") as write:
+        write.connection.execute(sa.update(messages).values(**lost))
+
+    assert not journal.ledger().balances
+
+
 def test_the_ledger_is_counted_from_an_index_alone(tmp_path, clock):
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", clock)
     asked = []

@@ -178,7 +178,7 @@ class Life(RuleBasedStateMachine):
         self.asso.run_pass()
         self.asso.run_pass()
         for _ in range(8):
-            if not self.asso.journal.open_acts():
+            if self.asso.journal.next_work() is None:
                 break
             # A reply of which nobody knows whether it left waits for evidence first.
             self.asso.clock.later(minutes=20)

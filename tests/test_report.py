@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from inbox_agent import survey
-from inbox_agent.errors import ConfigError
+from inbox_agent.adapters.files import LocalFiles
+from inbox_agent.adapters.imap import ImapMailbox
+from inbox_agent.errors import AgentError, ConfigError, FileStoreError
 from inbox_agent.report import send_due_digest
 from inbox_agent.status import read_status
 
-from association import DIRECTRICE, OFFER, association, candidature
+from association import DIRECTRICE, OFFER, SECOND_OFFER, association, candidature
+from test_corrections import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,3 +97,36 @@ def test_an_offer_that_wants_its_replies_sent_where_nothing_can_be_is_a_fault(as
 
     with pytest.raises(ConfigError, match=rf'{OFFER}\.toml: reply: "send", and the configuration has no \[smtp\]'):
         assert asso.daemon
+
+
+def test_a_draft_that_the_server_refuses_keeps_no_mail_from_being_read(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AgentError("the mailbox is full")
+
+    monkeypatch.setattr(ImapMailbox, "append", refuse)
+    with association(tmp_path, mode="draft") as asso:
+        asso.deliver(candidature("Jeanne Dupont", message_id="<1@example.org>"))
+        asso.run_pass()
+        asso.clock.later(hours=2)
+        asso.deliver(candidature("Paul Morin", message_id="<2@example.org>"))
+        asso.run_pass()
+
+        assert asso.where("<2@example.org>") == [f"Candidatures/{OFFER}/Complètes"]
+        (act,) = asso.journal.stuck()
+        assert (act.kind, act.result) == ("draft", "the mailbox is full")
+
+
+def test_a_folder_of_the_archive_that_cannot_be_moved_is_told(asso, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise FileStoreError("the share is read-only")
+
+    monkeypatch.setattr(LocalFiles, "move", refuse)
+    asso.deliver(candidature("Jeanne Dupont", message_id="<1@example.org>"))
+    asso.run_pass()
+    run(asso, "correct", "1", "offer", SECOND_OFFER)
+    for _ in range(3):
+        asso.run_pass()
+        asso.clock.later(hours=2)
+
+    assert any("to be filed, moved" in trouble for trouble in read_status(asso.installation).troubles)
+    assert "à classer, à déplacer" in " ".join(asso.digest().get_body(("plain",)).get_content().split())
