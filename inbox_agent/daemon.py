@@ -209,7 +209,7 @@ class Daemon:
             line = min(self.lines.values(), key=lambda line: line.due)
             if line.due <= clock.monotonic():
                 self._do(partial(self.poll, line.name))
-                line.due = clock.monotonic() + self.installation.section(line.name).poll_seconds
+                line.due = self.next_poll(line)
             now = clock.monotonic()
             next_poll = min(line.due for line in self.lines.values())
             if feed_at <= max(now, next_poll):
@@ -218,6 +218,14 @@ class Daemon:
                 feed_at = now + feed_every
             with suppress(Empty):
                 self._do(self.errands.get(timeout=max(0.0, min(next_poll, feed_at) - now)))
+
+    def next_poll(self, line: Line) -> float:
+        """When the next one is due: after one that failed as soon as it may try again, if that is sooner."""
+        clock = self.installation.clock
+        wait = float(self.installation.section(line.name).poll_seconds)
+        if line.not_before is not None and (rest := (line.not_before - clock.now()).total_seconds()) > 0:
+            wait = min(wait, rest)
+        return clock.monotonic() + wait
 
     @staticmethod
     def _do(errand: Callable[[], object]) -> None:

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from inbox_agent.daemon import Daemon
+from inbox_agent.errors import TryAgainError
 
+from association import association
 from real_association import MESSAGES, Association
 
 if TYPE_CHECKING:
@@ -117,3 +120,21 @@ def test_a_refused_password_reaches_the_operator_at_once_and_once(tmp_path, dove
     assert said.count("----") == 1
     assert "La boîte direction refuse la connexion" in said
     assert "refuses the login" in said
+
+
+def test_a_poll_that_failed_is_tried_again_before_the_next_one_would_come(tmp_path, monkeypatch):
+    def lost(*_):
+        raise TryAgainError("the server closed the connection")
+
+    with association(tmp_path, mailbox="poll_seconds = 60\n") as asso:
+        (line,) = asso.daemon.lines.values()
+        waits = []
+        monkeypatch.setattr(Daemon, "pass_over", lost)
+        for _ in range(4):
+            asso.daemon.poll(line.name)
+            waits.append(asso.daemon.next_poll(line) - asso.clock.monotonic())
+            asso.clock.later(seconds=waits[-1])
+        monkeypatch.undo()
+        asso.clock.later(minutes=5)
+        asso.daemon.poll(line.name)
+        assert [*waits, asso.daemon.next_poll(line) - asso.clock.monotonic()] == [5, 15, 60, 60, 60]
