@@ -182,7 +182,7 @@ def _left(look: _Look, row: sa.Row[Any]) -> bool:
     except TryAgainError:
         raise
     except AgentError:
-        return True  # The folder is gone.
+        return mailbox.state(str(folder)) is None  # A folder that we may not open now may hold it.
     if state.uidvalidity != validity:
         return row.folder is not None and row.id not in {found.id for found in _renumbered(look, str(folder), state)}
     return not mailbox.list_uids(uid, uid)

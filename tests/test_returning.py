@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from inbox_agent.errors import ImplausibleError
+from inbox_agent.adapters.imap import ImapMailbox
+from inbox_agent.errors import AgentError, ImplausibleError
 
 from association import association, candidature
 from test_corrections import COMPLETE, run
@@ -149,3 +150,20 @@ def test_a_renamed_tree_says_nothing_of_anybody(asso):
     asso.run_pass()
     asso.run_pass()
     assert (asso.files(), set_aside(asso)) == (files, 0)
+
+
+def test_a_copy_is_no_word_of_staff_while_the_folder_of_the_first_may_not_be_opened(asso, monkeypatch):
+    select = ImapMailbox.select
+
+    def refuse(self, folder):
+        if folder == COMPLETE:
+            raise AgentError("the account has no right to it")
+        return select(self, folder)
+
+    (octets,) = [path.read_bytes() for path in asso.archive.rglob("message.eml") if "MORIN" in str(path)]
+    monkeypatch.setattr(ImapMailbox, "select", refuse)
+    asso.deliver(octets)
+    asso.run_pass()
+
+    assert set_aside(asso) == 0
+    assert asso.reply_templates == ["complete"] * len(IDS)
