@@ -163,7 +163,8 @@ def test_a_copy_is_no_word_of_staff_while_the_folder_of_the_first_may_not_be_ope
     (octets,) = [path.read_bytes() for path in asso.archive.rglob("message.eml") if "MORIN" in str(path)]
     monkeypatch.setattr(ImapMailbox, "select", refuse)
     asso.deliver(octets)
-    asso.run_pass()
+    with pytest.raises(AgentError, match="no right"):  # What the folder holds cannot be looked at: that is told.
+        asso.run_pass()
 
     assert set_aside(asso) == 0
     assert asso.reply_templates == ["complete"] * len(IDS)
