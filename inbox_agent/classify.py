@@ -183,7 +183,8 @@ def classify_body(text: str, vocabulary: DocumentRules, *, wish_is_known: bool =
     """
     passage = read_passage(_own_words(text))
     rules = vocabulary.body
-    announced = any(_has(phrase, passage) for phrase in rules.letter_is_announced)
+    is_this = any(_has(phrase, passage) for phrase in rules.letter_is_this)
+    announced = not is_this and any(_has(phrase, passage) for phrase in rules.letter_is_announced)
     needed = rules.argument_words_when_letter_is_announced if announced else rules.argument_words
     argument = _argument_words(passage, vocabulary)
     if argument < needed or any(_has(phrase, passage) for phrase in rules.not_a_letter):

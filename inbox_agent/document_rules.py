@@ -230,6 +230,7 @@ class BodyRules:
     argument_words_when_letter_is_announced: int
     argument_words_beside_a_question: int
     politeness: tuple[Phrase, ...]
+    letter_is_this: tuple[Phrase, ...]
     letter_is_announced: tuple[Phrase, ...]
     not_a_letter: tuple[Phrase, ...]
     asks: tuple[Phrase, ...]
@@ -522,7 +523,7 @@ def _body(table: _Table) -> BodyRules:
         "argument_words_when_letter_is_announced",
         "argument_words_beside_a_question",
     )
-    phrases = ("politeness", "letter_is_announced", "not_a_letter", "asks")
+    phrases = ("politeness", "letter_is_this", "letter_is_announced", "not_a_letter", "asks")
     table.only(*numbers, *phrases)
     least, announced, beside_a_question = (table.whole(key) for key in numbers)
     return BodyRules(least, announced, beside_a_question, *(table.phrases(key) for key in phrases))

@@ -50,6 +50,7 @@ _BULK = frozenset({"bulk", "list", "junk", "auto_reply"})
 _SUPPRESS = frozenset({"all", "oof", "autoreply", "dr", "ndr", "rn", "nrn"})
 _SYSTEM = re.compile(
     r"(?:mailer[-_.]?daemon|mail[-_.]?daemon|listserv|majordomo|mailman|sympa|mdaemon|postmaster|daemon|root|cron|www-data|nobody"
+    r"|apache|wordpress|web-?form|contact-?form|formulaires?(?:[-_.].*)?"
     r"|(?:.*[-_.+])?(?:no|not|do[-_.]?not|ne[-_.]?pas|sans)[-_.]?(?:reply|reponse|repondre|respond|answer)(?:[-_.+].*)?"
     r"|bounces?(?:[-_.+=].*)?|.*[-_.]bounces?(?:[+=-].*)?|owner-.*|.*-(?:request|owner|bounces|relay|errors|confirm)"
     r"|msonlineservicesteam|microsoftexchange[0-9a-f]{16,}|prvs=.*)"

@@ -125,9 +125,34 @@ def cut(text: str) -> Words:
     return Words(text, level, tuple(map(_word, _TOKEN.findall(level))))
 
 
+# As people write on a telephone.
+_SHORT = {
+    "tjr": "toujours",
+    "tjs": "toujours",
+    "tjrs": "toujours",
+    "bjr": "bonjour",
+    "bsr": "bonsoir",
+    "slt": "salut",
+    "pr": "pour",
+    "vs": "vous",
+    "ns": "nous",
+    "ds": "dans",
+    "qd": "quand",
+    "bcp": "beaucoup",
+    "mtn": "maintenant",
+    "msg": "message",
+    "rep": "reponse",
+    "recep": "reception",
+    "cdt": "cordialement",
+}
+
+
 @lru_cache(maxsize=20_000)
 def _word(found: str) -> str:
-    return fold(found) if found[0].isalnum() else "?" if found == "?" else _BREAK
+    if not found[0].isalnum():
+        return "?" if found == "?" else _BREAK
+    plain = fold(found)
+    return _SHORT.get(plain, plain)
 
 
 class PhraseBook:

@@ -41,6 +41,8 @@ _SAYS = {
     Kind.AUTOMATIC: "un message automatique",
     Kind.BULK: "un envoi en nombre",
 }
+_MACHINES = (Kind.AUTOMATIC, Kind.BULK)
+_WITHOUT_PAPERS = (Kind.ENQUIRY, Kind.WITHDRAWAL)  # Who speaks of his candidature to ask, or to take it back.
 _LOOKED_AT = 3000  # characters of a body, 1500 of what it quotes; what follows says nothing new.
 _SHORT, _BRIEF = 12, 25  # words
 _FIRST, _LAST = 15, 20  # words
@@ -58,7 +60,11 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
         return _of(found, meant, sight, look, chances) if plain else found
     if meant is found.kind or found.kind not in chances:
         return found
+    if found.kind in _MACHINES and meant is not Kind.APPLICATION:
+        return found  # They say so of themselves.
     if found.kind is Kind.APPLICATION and meant is not Kind.FOLLOW_UP:
+        if not sight.papers and meant in _WITHOUT_PAPERS and chances[meant] >= look.sure:
+            return _of(found, meant, sight, look, chances)
         unlike = chances[Kind.APPLICATION] + chances[Kind.FOLLOW_UP] < look.unlike
         return _doubted(found, "ressemble peu aux candidatures que nous connaissons", chances) if unlike else found
     if meant is Kind.APPLICATION and found.kind is not Kind.FOLLOW_UP:
@@ -66,8 +72,13 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
             return _of(found, meant, sight, look, chances)
         alike = chances[meant] > look.alike
         return _doubted(found, "ressemble beaucoup à une candidature", chances) if alike else found
-    by_default = found.kind is Kind.OTHER and not found.because  # The rules found nothing that they know.
+    if found.kind is Kind.OTHER and meant is Kind.FOLLOW_UP and found.because and not verdict.of_the_job(sight):
+        return found  # Another file than a candidature is completed, chased or corrected.
+    known = found.because or verdict.said_else(sight)
+    by_default = found.kind is Kind.OTHER and not known  # The rules found nothing that they know.
     likelier = chances[meant] >= (_EVEN if by_default else look.likelier * chances[found.kind])
+    if meant is Kind.APPLICATION:
+        likelier = chances[meant] >= look.sure  # Of a follow-up: nobody is to be asked again for what he completes.
     return _of(found, meant, sight, look, chances) if likelier else found
 
 

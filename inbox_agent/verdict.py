@@ -237,7 +237,7 @@ def _not_the_one(sight: Sight) -> Verdict | None:
 
 
 def _withdrawal(sight: Sight) -> Verdict | None:
-    if sight.has("comes_back") and not sight.papers and (sight.has("withdraws", "gives_up") or _of_the_job(sight)):
+    if sight.has("comes_back") and not sight.papers and (sight.has("withdraws", "gives_up") or of_the_job(sight)):
         return Verdict(Kind.FOLLOW_UP, ("comes_back",))
     if sight.has("call_for_projects", "organisation_applies") or _for_an_agency(sight):
         return None
@@ -247,13 +247,13 @@ def _withdrawal(sight: Sight) -> Verdict | None:
         return None
     if sight.has("governance", "another_purpose", "volunteers") and not sight.has("the_job", "interview"):
         return None  # A seat, a prize, a stand.
-    if sight.in_subject("other_object") or (sight.has("other_object") and not _of_the_job(sight)):
+    if sight.in_subject("other_object") or (sight.has("other_object") and not of_the_job(sight)):
         return None  # A place in a course.
     if sight.has("interview") and _moves(sight):
         return None
     if sight.familiar and not sight.answers and not _speaks_of_candidature(sight):
         return None  # A friend's news.
-    if not (_of_the_job(sight) or _speaks_of_work(sight)):
+    if not (of_the_job(sight) or _speaks_of_work(sight)):
         return None
     return Verdict(Kind.WITHDRAWAL, ("withdraws",))
 
@@ -285,7 +285,7 @@ def _gives_up(sight: Sight) -> bool:
     if sight.answers and answers_a_candidate(sight.quoted):
         return True
     of_work = _RECRUITING.search(fold(sight.own)) is not None
-    return sight.for_oneself and (_of_the_job(sight) or sight.has("the_job", "interview") or of_work)
+    return sight.for_oneself and (of_the_job(sight) or sight.has("the_job", "interview") or of_work)
 
 
 _WORK = (
@@ -307,7 +307,8 @@ _WORK = (
 )
 
 
-def _of_the_job(sight: Sight) -> bool:
+def of_the_job(sight: Sight) -> bool:
+    """Whether the candidature or the post is spoken of."""
     return _speaks_of_candidature(sight) or sight.has("mentions_post") or sight.names_offer
 
 
@@ -414,7 +415,8 @@ def _for_a_seat(sight: Sight) -> bool:
     often = sight.has("governance") and sight.hits["governance"].count > 1
     seat = often and (sight.in_subject("governance") or sight.has("another_purpose"))
     says = seat or (sight.in_subject("another_purpose") and sight.in_subject("subject_application"))
-    return says and not sight.has("the_job", "this_offer", "seeks_work")
+    named = says and sight.in_subject("governance") and sight.in_subject("subject_application")
+    return says and (named or not sight.has("the_job", "this_offer", "seeks_work"))
 
 
 def _seeks_work(sight: Sight) -> bool:
@@ -587,7 +589,7 @@ def _follows(sight: Sight) -> Verdict | None:
         return Verdict(Kind.ENQUIRY, ("refused", "question_mark"))
     if sight.has("interview") and sight.for_oneself and not sight.cvs:
         return _about_the_interview(sight)
-    of_oneself = sight.for_oneself or sight.answers or _of_the_job(sight)  # A supplier chases too.
+    of_oneself = sight.for_oneself or sight.answers or of_the_job(sight)  # A supplier chases too.
     if chases and of_oneself and not (sight.cvs and not (sight.answers or before)):
         return Verdict(Kind.FOLLOW_UP, because)
     # "Comme convenu" goes with anything; "il manquait ma lettre" does not.
@@ -648,7 +650,8 @@ def _moves(sight: Sight) -> bool:
 
 def _about_the_interview(sight: Sight) -> Verdict:
     """Whoever confirms an interview follows up; whoever asks about it is answered by a person."""
-    if sight.question and not _moves(sight) and "confirm" not in fold(sight.own):
+    asks = sight.question or sight.has("asks_about_post")
+    if asks and not _moves(sight) and "confirm" not in fold(sight.own):
         return Verdict(Kind.ENQUIRY, ("interview", "question_mark"))
     return Verdict(Kind.FOLLOW_UP, ("interview",))
 
