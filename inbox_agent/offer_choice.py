@@ -108,7 +108,7 @@ def choose(
     )
     anything = (for_another or sight.has("any_work")) and not sight.has("this_offer")
     training = sight.in_subject("internship_words") and not sight.in_subject("this_offer")
-    if anything or sight.has("spontaneous", "internship") or training:
+    if anything or _unasked(sight) or sight.has("internship") or training:
         return Choice(None, likely, tied=False, evidence=_why_none(sight))
     addressed = [one for one in scored if one.recipients > 0] or scored
     opened = [one for one in addressed if not _opens_later(one.offer, day)] or addressed
@@ -129,8 +129,18 @@ def names_one(subject: str, text: str, offers: tuple[Offer, ...], rules: Recogni
     )
 
 
+def _unasked(sight: Sight) -> bool:
+    """Whether it is spontaneous: who says so of her answer to an offer means that she writes of her own accord."""
+    return sight.has("spontaneous") and _ANSWERS_AN_OFFER.search(fold(sight.own[:3000])) is None
+
+
+_ANSWERS_AN_OFFER = re.compile(r"\brepon(?:d|ds|dre|se|dant) a (?:l['’ ]|votre |cette |vos )(?:offre|annonce)")
+
+
 def _elsewhere(sight: Sight, best: _Scored) -> bool:
     """An internship or a spontaneous application that only touches the offer's subject is not for the post."""
+    if sight.has("spontaneous") and not _unasked(sight):
+        return False
     if not (sight.has("internship") or any(map(sight.in_subject, ("internship_words", "spontaneous")))):
         return False
     title = fold(best.offer.title)

@@ -41,7 +41,7 @@ _SAYS = {
     Kind.AUTOMATIC: "un message automatique",
     Kind.BULK: "un envoi en nombre",
 }
-_MACHINES = (Kind.AUTOMATIC, Kind.BULK)
+_ANSWERED = (Kind.APPLICATION, Kind.WITHDRAWAL)  # Weights alone answer nobody lightly.
 _WITHOUT_PAPERS = (Kind.ENQUIRY, Kind.WITHDRAWAL)  # Who speaks of his candidature to ask, or to take it back.
 _LOOKED_AT = 3000  # characters of a body, 1500 of what it quotes; what follows says nothing new.
 _SHORT, _BRIEF = 12, 25  # words
@@ -56,12 +56,13 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
     meant = max(chances, key=lambda kind: chances[kind])
     if found.hesitates:
         wordless = meant is Kind.APPLICATION and not sight.papers  # Who applies says so in words that the rules know.
-        plain = not wordless and chances[meant] >= (look.sure if sight.papers else look.leans)
+        grave = bool(sight.papers) or meant in _ANSWERED
+        plain = not wordless and chances[meant] >= (look.sure if grave else look.leans)
         return _of(found, meant, sight, look, chances) if plain else found
     if meant is found.kind or found.kind not in chances:
         return found
-    if found.kind in _MACHINES and meant is not Kind.APPLICATION:
-        return found  # They say so of themselves.
+    if found.kind is Kind.AUTOMATIC and meant is not Kind.APPLICATION:
+        return found  # It says so of itself.
     if found.kind is Kind.APPLICATION and meant is not Kind.FOLLOW_UP:
         if not sight.papers and meant in _WITHOUT_PAPERS and chances[meant] >= look.sure:
             return _of(found, meant, sight, look, chances)
@@ -77,8 +78,8 @@ def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
     known = found.because or verdict.said_else(sight)
     by_default = found.kind is Kind.OTHER and not known  # The rules found nothing that they know.
     likelier = chances[meant] >= (_EVEN if by_default else look.likelier * chances[found.kind])
-    if meant is Kind.APPLICATION:
-        likelier = chances[meant] >= look.sure  # Of a follow-up: nobody is to be asked again for what he completes.
+    if meant in _ANSWERED:
+        likelier = chances[meant] >= (look.certain if sight.has("applied_before") else look.sure)
     return _of(found, meant, sight, look, chances) if likelier else found
 
 
