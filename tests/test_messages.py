@@ -4,9 +4,10 @@ They were written in rounds; every round was measured before anybody looked at i
 new ones measure again. Rounds made to mislead were right in 55 to 76 % at first sight, those of every day in 95 %.
 Five batches by an examiner who had not read the rules (200 messages): application or not 95 to 97.5 %, kind 90 to
 97.5 %; then 250 held back to the end: 97.2 and 92.2 % of the ordinary ones; then nine batches of 40 by two examiners,
-scored blind before the second look read words: 96.4 and 91.1 %, of the ordinary ones 98.7 and 95.2 %. With it, a month of
-an everyday mailbox by another examiner (120): 99.2 and 98.3 %; the latest, 240 held back to the end: 98.3 and 96.2 %, of
-the ordinary ones 98.9 and 97.2 %. Mails that chase, complete and ask without their history (120) stay the hardest: 86.7 %.
+scored blind before the second look read words: 96.4 and 91.1 %, of the ordinary ones 98.7 and 95.2 %. With it, a
+month of an everyday mailbox by another examiner (120): 99.2 and 98.3 %; the latest, 240 held back to the end: 98.3 and
+96.2 %, of the ordinary ones 98.9 and 97.2 %. Mails that chase, complete and ask without their history (120) stay the
+hardest: kind 86.7 %.
 A third of the set, chosen by the hash of its names alone, is still judged apart.
 """
 
