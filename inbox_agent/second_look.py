@@ -48,6 +48,7 @@ _SHORT, _BRIEF = 12, 25  # words
 _FIRST, _LAST = 15, 20  # words
 _EVEN = 0.5  # probability: likelier than all others together
 _SHOWN = 4  # words of which the evidence speaks
+_TELLS = 4  # letters; shorter words weigh, but say nothing to who reads.
 
 
 def reconsider(found: Verdict, sight: Sight, look: SecondLook) -> Verdict:
@@ -116,11 +117,20 @@ def chances_of(sight: Sight, look: SecondLook) -> dict[Kind, float]:
 
 
 def telling(sight: Sight, look: SecondLook, meant: Kind) -> list[str]:
-    """The sender's words that speak most for a kind, the strongest first, as stems."""
+    """The sender's words that speak most for a kind, as they were written, the strongest first."""
     at = look.kinds.index(meant)
-    words = [name for name in words_of(sight) if name in look.weights and look.weights[name][at] > 0]
-    strongest = sorted(words, key=lambda name: (-look.weights[name][at], name))
-    return list(dict.fromkeys(name.partition(".")[2] for name in strongest))
+    speak = [name for name in words_of(sight) if name in look.weights and look.weights[name][at] > 0]
+    strongest = sorted(speak, key=lambda name: (-look.weights[name][at], name))
+    written = _as_written(f"{sight.subject}\n\n{sight.own[:_LOOKED_AT]}")
+    words = (written.get(name.partition(".")[2], "") for name in strongest)
+    return list(dict.fromkeys(word for word in words if len(word) >= _TELLS))
+
+
+def _as_written(text: str) -> dict[str, str]:
+    """What each stem of a text stands for, where it comes first."""
+    words = cut(text)
+    spans = zip(words.words, words.spans, strict=True)
+    return {stem(word): words.text[first:last].lower() for word, (first, last) in reversed(list(spans))}
 
 
 def findings(sight: Sight) -> frozenset[str]:
