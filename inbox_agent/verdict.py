@@ -216,7 +216,7 @@ def _their_data(sight: Sight) -> Verdict | None:
     applied = _speaks_of_candidature(sight) or sight.has("encloses_papers", "refused") or sight.cvs
     if not applied and _SUBSCRIBES.search(fold(f"{sight.subject}\n{sight.own[:2000]}")):
         return Verdict(Kind.OTHER, ("asks_erasure",), notes=notes)
-    return replace(doubt("demande à effacer ou à connaître ses données : délai légal d’un mois", "asks_erasure"))
+    return doubt("demande à effacer ou à connaître ses données : délai légal d’un mois", "asks_erasure")
 
 
 # Who is in our files for something else than an application.
@@ -472,19 +472,22 @@ def _own_application(sight: Sight) -> bool:
     """The writer's own CV, with a letter or for a job that is named: whatever else she speaks of is her work."""
     if not sight.own_cv or sight.we:
         return False
-    letter = any(piece.document.part != BODY_PART and not piece.by_name for piece in sight.letters)
     if _own_dossier(sight):
         return True
     if sight.has("agency", "circulate_offer"):
         return False
-    return sight.has("the_job") or (letter and not sight.has("supplier"))
+    return sight.has("the_job") or (_letter_attached(sight) and not sight.has("supplier"))
 
 
 def _own_dossier(sight: Sight) -> bool:
     """The writer's own CV and letter, both attached: whatever she answers, and whatever else she speaks of."""
-    letter = any(piece.document.part != BODY_PART and not piece.by_name for piece in sight.letters)
     for_else = sight.has("agency", "supplier", "another_purpose", "governance", "favour", "organisation_applies")
-    return sight.own_cv and letter and not sight.we and not for_else
+    return sight.own_cv and _letter_attached(sight) and not sight.we and not for_else
+
+
+def _letter_attached(sight: Sight) -> bool:
+    """Whether a letter came as a document, and is one by what it says."""
+    return any(piece.document.part != BODY_PART and not piece.by_name for piece in sight.letters)
 
 
 def _somebody_else(sight: Sight) -> Verdict | None:
